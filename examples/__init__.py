@@ -1,0 +1,1 @@
+"""Sample workspaces, shipped with the package: `concertmaster init` copies them."""

@@ -1,0 +1,71 @@
+"""The plain records that rooms hand each other: a leaf that imports no other room."""
+
+from concertmaster.contracts.action import Action, ActionResult
+from concertmaster.contracts.approval import (
+    Answer,
+    Approval,
+    Approve,
+    Edit,
+    Reject,
+    Respond,
+    Vote,
+)
+from concertmaster.contracts.base import Record, canonical, digest, new_id, now, plain_text
+from concertmaster.contracts.decision import Allow, Decision, Deny, Review, ReviewNeed
+from concertmaster.contracts.draft import Draft, Finding, Sentence, Verdict
+from concertmaster.contracts.events import AuditEvent, StreamEvent
+from concertmaster.contracts.evidence import Citation, Evidence, Retrieved
+from concertmaster.contracts.intent import Alternative, Intent
+from concertmaster.contracts.labels import Confidentiality, Label, Trust
+from concertmaster.contracts.outcome import FINAL, Outcome, Status
+from concertmaster.contracts.principal import ANONYMOUS, EVERYONE, Principal, Readers
+from concertmaster.contracts.request import Request
+from concertmaster.contracts.run import RunRecord
+from concertmaster.contracts.tool import ToolShape
+
+__all__ = [
+    "ANONYMOUS",
+    "EVERYONE",
+    "FINAL",
+    "Action",
+    "ActionResult",
+    "Allow",
+    "Alternative",
+    "Answer",
+    "Approval",
+    "Approve",
+    "AuditEvent",
+    "Citation",
+    "Confidentiality",
+    "Decision",
+    "Deny",
+    "Draft",
+    "Edit",
+    "Evidence",
+    "Finding",
+    "Intent",
+    "Label",
+    "Outcome",
+    "Principal",
+    "Readers",
+    "Record",
+    "Reject",
+    "Request",
+    "Respond",
+    "Retrieved",
+    "Review",
+    "ReviewNeed",
+    "RunRecord",
+    "Sentence",
+    "Status",
+    "StreamEvent",
+    "ToolShape",
+    "Trust",
+    "Verdict",
+    "Vote",
+    "canonical",
+    "digest",
+    "new_id",
+    "now",
+    "plain_text",
+]

@@ -1,0 +1,82 @@
+"""What all records share: frozen, strict about unknown keys, plain JSON on the wire."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Record", "canonical", "digest", "new_id", "now", "plain_text"]
+
+
+class Record(BaseModel):
+    """A frozen value that crosses a boundary; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def canonical(value: object) -> bytes:
+    """Return the canonical JSON of a plain value (RFC 8785).
+
+    Integers outside ±(2^53 - 1), which JSON readers would round, become decimal strings.
+
+    Raises:
+        ValueError: the value is not plain JSON (NaN, lone surrogates, other types).
+    """
+    try:
+        return rfc8785.dumps(_plain(value))
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise ValueError(f"not plain JSON: {error}") from error
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
+        return str(value)
+    return value
+
+
+def digest(value: object) -> str:
+    """Return `sha256:…` over the canonical JSON of a plain value."""
+    return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh identifier such as `run-5f0c…` (64 random bits)."""
+    return f"{prefix}-{uuid4().hex[:16]}"
+
+
+def now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+_KEPT_CONTROLS = "\n\t"
+
+
+def plain_text(text: str) -> str:
+    """Return text that every store and terminal can hold.
+
+    Lone surrogates become U+FFFD; control and bidirectional-override characters are dropped,
+    newlines and tabs kept; the result is NFC-normalised.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    kept = (
+        c
+        for c in text
+        if c in _KEPT_CONTROLS or not (unicodedata.category(c) == "Cc" or c in _BIDI_OVERRIDES)
+    )
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+_BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -1,0 +1,345 @@
+"""The description of a workspace: what `workflow.yaml` and its neighbours say, as types.
+
+Every model forbids unknown keys, so that a typing mistake is found and not ignored. The same
+models can be built in Python. Loading and checking live in `concertmaster.graphs`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from concertmaster.contracts.principal import EVERYONE, Principal
+
+__all__ = [
+    "AGENT_KINDS",
+    "TERMINALS",
+    "AccessRule",
+    "BusinessRule",
+    "CallSpec",
+    "IntentSpec",
+    "IntentsFile",
+    "KnowledgeSpec",
+    "Limits",
+    "Metric",
+    "ModelNeed",
+    "Name",
+    "OwnerSpec",
+    "PlaybookSpec",
+    "PlaybooksFile",
+    "PrincipalsFile",
+    "ReplySpec",
+    "RetrySpec",
+    "ReviewSpec",
+    "RouteSpec",
+    "SlotSpec",
+    "StepSpec",
+    "WorkflowSpec",
+    "WorkspaceSpec",
+]
+
+AGENT_KINDS = ("intent_classifier", "retriever", "executor", "critic", "responder")
+"""The built-in agents a step can name; anything else is `module:function` of the workspace."""
+
+TERMINALS = ("finish", "escalate", "refuse")
+"""Where a route can end a run."""
+
+
+def _name(value: str) -> str:
+    if not value or not all(c.isascii() and (c.isalnum() or c in "_-") for c in value):
+        raise ValueError("a name consists of ASCII letters, digits, '_' and '-'")
+    return value
+
+
+def _seconds(value: object) -> object:
+    """Read `20s`, `500ms`, `2m`, or a number of seconds."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+            if text.endswith(suffix):
+                try:
+                    return float(text[: -len(suffix)]) * factor
+                except ValueError:
+                    break
+        raise ValueError(f"{value!r} is no duration; write 500ms, 20s, 2m or 1h")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
+
+
+class Spec(BaseModel):
+    """A frozen part of the description; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Metric(Spec):
+    """What success means, as a share (0 to 1) to reach."""
+
+    name: Name
+    target: float = Field(ge=0, le=1)
+
+
+class OwnerSpec(Spec):
+    """A named owner: the role whose people answer for it, and how to reach them."""
+
+    role: Name
+    contact: str = Field(min_length=1)
+
+
+class ModelNeed(Spec):
+    """What a step needs of a model: a capability, a quality tier, the data it may see."""
+
+    need: Literal["chat", "plan", "judge", "route"]
+    tier: Literal["small", "capable", "best"] = "capable"
+    clearance: Literal["public", "internal", "restricted"] = "internal"
+
+
+class ReviewSpec(Spec):
+    """When people look: never, as policies say, or before every consequential call."""
+
+    mode: Literal["none", "policy", "always"] = "policy"
+    roles: tuple[Name, ...] = ()
+    waiver: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"mode": value} if isinstance(value, str) else value
+
+
+class RetrySpec(Spec):
+    """How often a step is tried in all, and the first pause; pauses double."""
+
+    attempts: int = Field(default=1, ge=1, le=10)
+    pause: Seconds = 0.1
+
+
+class StepSpec(Spec):
+    """One step of a workflow, with everything that the readiness gate asks for.
+
+    `model` is `none` when the step works without one. `permission` names the policy file that
+    governs its tools, or `none`. `fallback` is another step, `escalate` or `refuse`.
+    """
+
+    id: Name
+    agent: str
+    owner: Name | None = None
+    purpose: str = ""
+    input: tuple[str, ...] | None = None
+    model: ModelNeed | Literal["none"] | None = None
+    tools: tuple[Name, ...] | None = None
+    permission: str | None = None
+    review: ReviewSpec | None = None
+    success_metric: Metric | None = None
+    timeout: Seconds | None = None
+    retry: RetrySpec | None = None
+    fallback: str | None = None
+    playbook: Name | None = None
+
+
+class RouteSpec(Spec):
+    """A line of the supervisor's table. Exactly one of `to` and `ask`; no `when` is always.
+
+    `ask` lists the steps among which a model chooses; `otherwise` is where the run goes when the
+    model is missing or answers anything else. `owner` may be `intent.owner`.
+    """
+
+    when: str | None = None
+    to: str | None = None
+    ask: tuple[str, ...] | None = None
+    otherwise: str | None = None
+    owner: str | None = None
+    why: str | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.to is None) == (self.ask is None):
+            raise ValueError("a route has exactly one of 'to' and 'ask'")
+        if self.ask is not None and self.otherwise is None:
+            raise ValueError("a route with 'ask' needs 'otherwise'")
+        return self
+
+
+class AccessRule(Spec):
+    """Documents whose title matches the regular expression get these readers."""
+
+    title: str
+    readers: tuple[str, ...]
+    owner: Name | None = None
+
+
+class KnowledgeSpec(Spec):
+    """Where documents lie, who reads and owns those that do not say so themselves.
+
+    `budget` bounds the evidence of one turn, in characters.
+    """
+
+    paths: tuple[str, ...] = ("knowledge",)
+    default_readers: tuple[str, ...] = (EVERYONE,)
+    default_owner: Name | None = None
+    rules: tuple[AccessRule, ...] = ()
+    budget: int = Field(default=6000, ge=500, le=60000)
+    passages: int = Field(default=6, ge=1, le=50)
+
+
+class Limits(Spec):
+    """Bounds of one run; `hops` counts the supervisor's decisions."""
+
+    hops: int = Field(default=30, ge=3, le=500)
+    revisions: int = Field(default=2, ge=0, le=10)
+    actions: int = Field(default=20, ge=1, le=500)
+    window: int = Field(default=12, ge=2, le=200)
+    message: int = Field(default=20000, ge=100, le=200000)
+
+
+class BusinessRule(Spec):
+    """A CEL condition over `draft`, `intent`, `principal` that must hold of every answer."""
+
+    id: Name
+    check: str
+    why: str
+
+
+class WorkflowSpec(Spec):
+    """`workflow.yaml`."""
+
+    workflow: Name
+    schema_version: Literal[1] = 1
+    description: str = ""
+    owner: Name | None = None
+    success_metric: Metric | None = None
+    owners: dict[str, OwnerSpec] = Field(default_factory=dict)
+    steps: tuple[StepSpec, ...] = Field(min_length=1)
+    routes: tuple[RouteSpec, ...] = Field(min_length=1)
+    knowledge: KnowledgeSpec | None = None
+    limits: Limits = Limits()
+    rules: tuple[BusinessRule, ...] = ()
+    messages: dict[str, str] = Field(default_factory=dict)
+
+    def step(self, step_id: str) -> StepSpec:
+        """Return the step of this id, or raise KeyError."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+
+class IntentSpec(Spec):
+    """One intent: example utterances, what it needs, who owns it."""
+
+    name: Name
+    description: str = ""
+    owner: Name
+    utterances: tuple[str, ...] = Field(min_length=3)
+    needs_evidence: bool = False
+    playbook: Name | None = None
+    acts: bool = False
+
+    @model_validator(mode="after")
+    def _playbook_acts(self) -> Self:
+        if self.playbook and not self.acts:
+            object.__setattr__(self, "acts", True)
+        return self
+
+
+class IntentsFile(Spec):
+    """`intents.yaml`. `out_of_scope` are utterances that belong to no intent."""
+
+    intents: tuple[IntentSpec, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
+    threshold: float | None = Field(default=None, ge=0, le=1)
+
+
+class SlotSpec(Spec):
+    """A typed value that a playbook needs from the message.
+
+    `money` is read into minor units (cents). `pattern` is a regular expression whose first group
+    is the value. A required slot without a value makes the desk ask `question`.
+    """
+
+    name: Name
+    type: Literal["integer", "money", "text", "enum", "date", "email"]
+    pattern: str | None = None
+    values: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    required: bool = True
+    question: str | None = None
+
+
+class CallSpec(Spec):
+    """One call of a playbook.
+
+    Argument strings that begin with `=` are CEL over `slots`, `results` (by key), `principal` and
+    `request`; all else is literal. `when` is CEL over the same; a call whose `when` is false is
+    skipped. `stop` ends the plan with this text when `when` holds and there is no `tool`.
+    """
+
+    key: Name
+    tool: Name | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    when: str | None = None
+    stop: str | None = None
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _tool_or_stop(self) -> Self:
+        if (self.tool is None) == (self.stop is None):
+            raise ValueError("a playbook call has exactly one of 'tool' and 'stop'")
+        return self
+
+
+class ReplySpec(Spec):
+    """One wording of a playbook's answer."""
+
+    when: str | None = None
+    text: str
+
+
+class PlaybookSpec(Spec):
+    """A deterministic plan: slots from the message, then calls in order, then the reply.
+
+    The first `reply` whose `when` holds is the answer; `{=CEL}` in its text is filled in.
+    """
+
+    name: Name
+    slots: tuple[SlotSpec, ...] = ()
+    calls: tuple[CallSpec, ...] = Field(min_length=1)
+    reply: tuple[ReplySpec, ...] = ()
+
+
+class PlaybooksFile(Spec):
+    """`playbooks.yaml`."""
+
+    playbooks: tuple[PlaybookSpec, ...] = ()
+
+
+class PrincipalsFile(Spec):
+    """`principals.yaml`: people and roles of a demonstration; a host brings its own."""
+
+    principals: tuple[Principal, ...] = ()
+
+
+class WorkspaceSpec(Spec):
+    """All of a workspace's files but its tools and policies."""
+
+    workflow: WorkflowSpec
+    intents: IntentsFile = IntentsFile()
+    playbooks: PlaybooksFile = PlaybooksFile()
+    principals: PrincipalsFile = PrincipalsFile()
+
+    def intent(self, name: str) -> IntentSpec:
+        """Return the intent of this name, or raise KeyError."""
+        for intent in self.intents.intents:
+            if intent.name == name:
+                return intent
+        raise KeyError(name)
+
+    def playbook(self, name: str) -> PlaybookSpec:
+        """Return the playbook of this name, or raise KeyError."""
+        for playbook in self.playbooks.playbooks:
+            if playbook.name == name:
+                return playbook
+        raise KeyError(name)

@@ -1,0 +1,216 @@
+"""Every error that Concertmaster raises on purpose.
+
+ConcertmasterError
+├── ConfigError            CM100  a setting or an argument is wrong
+├── WorkspaceError         CM110  the files of a workspace cannot be read as one
+│   └── NotReady           CM111  the readiness gate found errors
+├── HomeError              CM120  the home directory cannot be used
+│   ├── HomeBusy           CM121  another process is working in it
+│   ├── HomeReadOnly       CM122  it cannot be written
+│   └── HomeVersion        CM123  it was written by another schema version
+├── StorageError           CM130  a stored record could not be written or read
+├── PolicyError            CM200  policies cannot be loaded
+├── ApprovalError          CM210  an answer to an approval was refused
+│   ├── ApprovalUnknown    CM211  there is no such approval
+│   ├── ApprovalStale      CM212  it was decided, voided or changed since
+│   └── ApprovalForbidden  CM213  this principal may not decide it
+├── IndexMismatch          CM300  the index was made with another embedding
+├── KnowledgeError         CM310  documents cannot be ingested
+├── ModelError             CM400  no model, or the model failed
+│   └── ModelUnavailable   CM401  every declared model failed or none is configured
+├── ToolError              CM500  a tool failed, timed out or returned what it must not
+├── EffectInDoubt          CM510  whether an effect took place is unknown
+├── RequestError           CM600  the message cannot be accepted as it is
+├── ThreadForbidden        CM610  the thread belongs to another principal
+├── UnknownRun             CM620  there is no such run or thread
+└── UnknownPrincipal       CM630  nobody here knows this principal
+
+A message says what happened, to which object, and how to put it right. `code` is stable.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ApprovalError",
+    "ApprovalForbidden",
+    "ApprovalStale",
+    "ApprovalUnknown",
+    "ConcertmasterError",
+    "ConfigError",
+    "EffectInDoubt",
+    "HomeBusy",
+    "HomeError",
+    "HomeReadOnly",
+    "HomeVersion",
+    "IndexMismatch",
+    "KnowledgeError",
+    "ModelError",
+    "ModelUnavailable",
+    "NotReady",
+    "PolicyError",
+    "RequestError",
+    "StorageError",
+    "ThreadForbidden",
+    "ToolError",
+    "UnknownPrincipal",
+    "UnknownRun",
+    "WorkspaceError",
+]
+
+
+class ConcertmasterError(Exception):
+    """The base of all errors raised on purpose; `hint` says how to put it right."""
+
+    code = "CM000"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class ConfigError(ConcertmasterError):
+    """A setting or an argument is wrong."""
+
+    code = "CM100"
+
+
+class WorkspaceError(ConcertmasterError):
+    """The files of a workspace cannot be read as one; `problems` lists every finding."""
+
+    code = "CM110"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, problems: tuple[object, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class NotReady(WorkspaceError):
+    """The readiness gate found errors, and the workspace was not opened as a draft."""
+
+    code = "CM111"
+
+
+class HomeError(ConcertmasterError):
+    """The home directory cannot be used."""
+
+    code = "CM120"
+
+
+class HomeBusy(HomeError):
+    """Another process is working in the home directory."""
+
+    code = "CM121"
+
+
+class HomeReadOnly(HomeError):
+    """The home directory cannot be written."""
+
+    code = "CM122"
+
+
+class HomeVersion(HomeError):
+    """The home directory was written by a newer schema version than this one."""
+
+    code = "CM123"
+
+
+class StorageError(ConcertmasterError):
+    """A record could not be written or read (a full disk, a damaged file)."""
+
+    code = "CM130"
+
+
+class PolicyError(ConcertmasterError):
+    """Policies cannot be loaded or do not fit the declared tools."""
+
+    code = "CM200"
+
+
+class ApprovalError(ConcertmasterError):
+    """An answer to an approval was refused."""
+
+    code = "CM210"
+
+
+class ApprovalUnknown(ApprovalError):
+    """There is no approval of this id here."""
+
+    code = "CM211"
+
+
+class ApprovalStale(ApprovalError):
+    """The approval was decided, voided or overtaken before this answer came."""
+
+    code = "CM212"
+
+
+class ApprovalForbidden(ApprovalError):
+    """This principal may not decide the approval."""
+
+    code = "CM213"
+
+
+class IndexMismatch(ConcertmasterError):
+    """The index was made with another embedding than the one configured."""
+
+    code = "CM300"
+
+
+class KnowledgeError(ConcertmasterError):
+    """Documents cannot be ingested."""
+
+    code = "CM310"
+
+
+class ModelError(ConcertmasterError):
+    """A model failed or answered what cannot be used."""
+
+    code = "CM400"
+
+
+class ModelUnavailable(ModelError):
+    """Every declared model failed, or none is configured."""
+
+    code = "CM401"
+
+
+class ToolError(ConcertmasterError):
+    """A tool failed, timed out or returned what it must not. Tools may raise it themselves."""
+
+    code = "CM500"
+
+
+class EffectInDoubt(ConcertmasterError):
+    """Whether a consequential call took effect is unknown; a person has to look."""
+
+    code = "CM510"
+
+
+class RequestError(ConcertmasterError):
+    """The message cannot be accepted as it is."""
+
+    code = "CM600"
+
+
+class ThreadForbidden(ConcertmasterError):
+    """The thread belongs to another principal."""
+
+    code = "CM610"
+
+
+class UnknownRun(ConcertmasterError):
+    """There is no run or thread of this id here."""
+
+    code = "CM620"
+
+
+class UnknownPrincipal(ConcertmasterError):
+    """Neither the workspace nor the host knows this principal."""
+
+    code = "CM630"

@@ -1,0 +1,173 @@
+"""The one SQLite file of a home directory: connection, transactions, schema versions.
+
+A leaf: rooms bring their own tables as `Migration`s and their own SQL. All access goes through
+one thread, so that a transaction of one room never interleaves with another's; callers await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from concertmaster.errors import HomeReadOnly, HomeVersion, StorageError
+
+__all__ = ["Database", "Migration"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step of a room's schema: `version` counts up from 1 within `room`."""
+
+    room: str
+    version: int
+    sql: str
+
+
+class Database:
+    """A SQLite file in WAL mode with `synchronous=FULL`: a commit survives a power loss.
+
+    `write` runs a function in one transaction, `read` outside of one; both off the event loop.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="concertmaster-db")
+        self.path = path
+        self.read_only = read_only
+
+    @classmethod
+    def open(
+        cls, path: Path, migrations: Iterable[Migration] = (), *, read_only: bool = False
+    ) -> Self:
+        """Open the file, create it if need be, and bring every room's tables up to date.
+
+        Raises:
+            HomeReadOnly: the file or its folder cannot be written.
+            HomeVersion: a newer release wrote the file.
+            StorageError: the file is damaged, or no database.
+        """
+        try:
+            if read_only:
+                connection = sqlite3.connect(
+                    f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10
+                )
+            else:
+                connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.isolation_level = None
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            database = cls(connection, path, read_only=read_only)
+            if not read_only:
+                database._migrate(sorted(migrations, key=lambda m: (m.room, m.version)))
+        except sqlite3.Error as error:
+            raise _told(error, path) from error
+        return database
+
+    def _migrate(self, migrations: Iterable[Migration]) -> None:
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_versions"
+            " (room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"
+        )
+        found = dict(
+            self._connection.execute("SELECT room, version FROM schema_versions").fetchall()
+        )
+        newest: dict[str, int] = {}
+        for migration in migrations:
+            newest[migration.room] = migration.version
+            if migration.version <= found.get(migration.room, 0):
+                continue
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE;\n{migration.sql};\n"
+                "INSERT INTO schema_versions (room, version) VALUES"
+                f" ('{migration.room}', {migration.version})"
+                " ON CONFLICT (room) DO UPDATE SET version = excluded.version;\nCOMMIT;"
+            )
+        for room, version in found.items():
+            if room in newest and version > newest[room]:
+                raise HomeVersion(
+                    f"{self.path}: the tables of {room!r} have version {version},"
+                    f" this release knows {newest[room]}",
+                    hint="upgrade concertmaster, or restore a backup made by this release",
+                )
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one immediate transaction; commit if it returns, roll back if it raises.
+
+        Raises:
+            StorageError: the disk is full, the file is damaged or locked.
+            HomeReadOnly: the file cannot be written.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise _told(error, self.path) from error
+        return result
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._connection)
+        except sqlite3.Error as error:
+            raise _told(error, self.path) from error
+
+    def backup(self, target: Path) -> None:
+        """Copy a consistent snapshot to a new file; other work waits meanwhile."""
+        copy = sqlite3.connect(target)
+        try:
+            self._thread.submit(self._connection.backup, copy).result()
+        except sqlite3.Error as error:
+            raise _told(error, target) from error
+        finally:
+            copy.close()
+
+    def close(self) -> None:
+        """Finish what was begun and close the file."""
+        self._thread.submit(self._connection.close).result()
+        self._thread.shutdown()
+
+
+def _told(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_READONLY") or name.startswith("SQLITE_CANTOPEN"):
+        return HomeReadOnly(
+            f"{path} cannot be written",
+            hint="make the folder writable, or choose another with --home or CONCERTMASTER_HOME",
+        )
+    if name.startswith("SQLITE_FULL") or name.startswith("SQLITE_IOERR"):
+        return StorageError(
+            f"{path}: no room left on the disk, or the disk failed ({name})",
+            hint="free some space and send the message again; what was stored before is kept",
+        )
+    if name.startswith("SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT"):
+        return StorageError(
+            f"{path} is damaged or is no Concertmaster database",
+            hint="restore a backup (concertmaster backup makes one), or move the file away",
+        )
+    if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
+        return StorageError(
+            f"{path} is locked by another program",
+            hint="close the program that holds it and try again",
+        )
+    return StorageError(f"{path}: {error}")

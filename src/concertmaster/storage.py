@@ -150,22 +150,22 @@ class Database:
 
 def _told(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_READONLY") or name.startswith("SQLITE_CANTOPEN"):
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return HomeReadOnly(
             f"{path} cannot be written",
             hint="make the folder writable, or choose another with --home or CONCERTMASTER_HOME",
         )
-    if name.startswith("SQLITE_FULL") or name.startswith("SQLITE_IOERR"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return StorageError(
             f"{path}: no room left on the disk, or the disk failed ({name})",
             hint="free some space and send the message again; what was stored before is kept",
         )
-    if name.startswith("SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT"):
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StorageError(
             f"{path} is damaged or is no Concertmaster database",
             hint="restore a backup (concertmaster backup makes one), or move the file away",
         )
-    if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StorageError(
             f"{path} is locked by another program",
             hint="close the program that holds it and try again",

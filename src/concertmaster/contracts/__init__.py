@@ -22,6 +22,7 @@ from concertmaster.contracts.principal import ANONYMOUS, EVERYONE, Principal, Re
 from concertmaster.contracts.request import Request
 from concertmaster.contracts.run import RunRecord
 from concertmaster.contracts.tool import ToolShape
+from concertmaster.contracts.turn import Hop, Memory, Message, StepFailure, Turn, Usage
 
 __all__ = [
     "ANONYMOUS",
@@ -43,8 +44,11 @@ __all__ = [
     "Edit",
     "Evidence",
     "Finding",
+    "Hop",
     "Intent",
     "Label",
+    "Memory",
+    "Message",
     "Outcome",
     "Principal",
     "Readers",
@@ -58,9 +62,12 @@ __all__ = [
     "RunRecord",
     "Sentence",
     "Status",
+    "StepFailure",
     "StreamEvent",
     "ToolShape",
     "Trust",
+    "Turn",
+    "Usage",
     "Verdict",
     "Vote",
     "canonical",

@@ -1,0 +1,92 @@
+"""A custom step: a callable of the workspace, which sees the turn and adds to its data."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from concertmaster.agents.task import Task
+from concertmaster.contracts import Principal, canonical
+from concertmaster.errors import WorkspaceError
+
+__all__ = ["StepRuntime", "run_custom"]
+
+_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRuntime:
+    """What a custom step may know of the run besides its state."""
+
+    principal: Principal
+    run: str
+    thread: str
+    step: str
+    data_dir: Path
+
+
+async def run_custom(task: Task) -> dict[str, Any]:
+    """Call the workspace's `async (state, runtime) -> mapping` and merge it into `data`.
+
+    A custom step cannot forge intents, evidence, verdicts or results: only `data` is taken.
+
+    Raises:
+        WorkspaceError: the callable is unknown, or returned anything but a small JSON mapping.
+    """
+    function = task.services.customs.get(task.step.agent)
+    if function is None:
+        raise WorkspaceError(f"step {task.step.id!r}: {task.step.agent!r} is not loaded")
+    runtime = StepRuntime(
+        principal=task.session.principal,
+        run=task.session.run,
+        thread=task.session.thread,
+        step=task.step.id,
+        data_dir=task.services.data_dir,
+    )
+    if inspect.iscoroutinefunction(function):
+        returned = await function(_state(task), runtime)
+    else:
+        returned = await asyncio.to_thread(function, _state(task), runtime)
+    data = _checked(task, returned)
+    task.record("step.custom", why=f"{task.step.agent} returned {sorted(data)}", keys=sorted(data))
+    return {"data": data}
+
+
+def _state(task: Task) -> Mapping[str, Any]:
+    turn = task.turn.model_dump(mode="json")
+    return MappingProxyType(
+        {
+            "request": turn["request"],
+            "intent": turn["intent"],
+            "evidence": (turn["retrieved"] or {}).get("evidence", []),
+            "results": task.turn.outputs(),
+            "slots": turn["slots"],
+            "data": turn["data"],
+        }
+    )
+
+
+def _checked(task: Task, returned: Any) -> dict[str, Any]:
+    if returned is None:
+        return {}
+    if not isinstance(returned, Mapping):
+        raise WorkspaceError(
+            f"step {task.step.id!r}: {task.step.agent} returned {type(returned).__name__}",
+            hint="return a mapping of plain JSON values",
+        )
+    data = dict(returned)
+    try:
+        size = len(canonical(data))
+    except ValueError as error:
+        raise WorkspaceError(f"step {task.step.id!r}: its data is no plain JSON: {error}") from None
+    if size > _LIMIT:
+        raise WorkspaceError(
+            f"step {task.step.id!r}: {size} bytes of data, more than {_LIMIT}",
+            hint="keep large values in the workspace's own store and return a reference",
+        )
+    return data

@@ -1,0 +1,185 @@
+"""The executor: proposes calls, from a playbook when one is declared, from a model otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from concertmaster.agents.playbook import Calls, Finished, PlannedCall, advance
+from concertmaster.agents.prompts import planning_prompt
+from concertmaster.agents.slots import fill
+from concertmaster.agents.task import Task
+from concertmaster.contracts import Action, Usage
+from concertmaster.contracts.spec import ModelNeed, PlaybookSpec
+from concertmaster.errors import ModelError, ModelUnavailable
+
+__all__ = ["plan_actions", "playbook_of", "variables"]
+
+
+async def plan_actions(task: Task) -> dict[str, Any]:
+    """Propose the next calls of this step, or say that its plan is complete.
+
+    A plan that was accepted before the process went away is taken up as it was: the calls of a
+    run never change under its recorded effects.
+    """
+    if _open(task):
+        return {}
+    accepted = await _accepted(task)
+    if accepted:
+        return {"actions": (*task.turn.actions, *accepted)}
+    if len(task.turn.actions) >= task.services.spec.workflow.limits.actions:
+        return _complete(task, said=None, why="the limit of calls for one run is reached")
+    playbook = playbook_of(task)
+    if playbook is not None:
+        return _from_playbook(task, playbook)
+    return await _from_model(task)
+
+
+def playbook_of(task: Task) -> PlaybookSpec | None:
+    """Return the playbook that the step or else the intent declares."""
+    name = task.step.playbook or (task.turn.intent.playbook if task.turn.intent else None)
+    return task.services.spec.playbook(name) if name else None
+
+
+def variables(task: Task, slots: dict[str, Any]) -> dict[str, Any]:
+    """Return what expressions of a playbook may refer to, results aside."""
+    principal = task.session.principal
+    return {
+        "slots": slots,
+        "principal": {
+            "id": principal.id,
+            "name": principal.name,
+            "roles": list(principal.roles),
+            "groups": list(principal.groups),
+            "tenant": principal.tenant,
+        },
+        "request": {"text": task.turn.request.text, "thread": task.session.thread},
+        "data": task.turn.data,
+    }
+
+
+def _open(task: Task) -> bool:
+    return any(a.step == task.step.id for a in task.turn.unsettled())
+
+
+async def _accepted(task: Task) -> list[Action]:
+    stored = await task.services.plans.load(task.session.run, task.step.id)
+    known = {a.position for a in task.turn.actions}
+    return [a for a in stored if a.position not in known]
+
+
+def _from_playbook(task: Task, playbook: PlaybookSpec) -> dict[str, Any]:
+    request, memory = task.turn.request, task.memory
+    answering = bool(request.follows and memory.asked)
+    filled = fill(playbook.slots, request.text, earlier=memory.slots, answering=answering)
+    slots = {**task.turn.slots, **filled.values}
+    if filled.missing:
+        slot = filled.missing[0]
+        question = slot.question or f"Which {slot.name.replace('_', ' ')} do you mean?"
+        update = _complete(task, said=question, why=f"the message names no {slot.name}")
+        return {**update, "slots": slots, "asks": slot.name}
+    reads = {n for n in task.services.toolbox.names if not task.services.toolbox[n].consequential}
+    mine = [
+        task.turn.results[str(a.position)]
+        for a in task.turn.actions
+        if a.step == task.step.id and task.turn.settled(a)
+    ]
+    match advance(playbook, variables(task, slots), mine, reads):
+        case Finished(said, why):
+            return {**_complete(task, said=said, why=why), "slots": slots}
+        case Calls(calls):
+            return {"actions": _propose(task, calls), "slots": slots}
+
+
+def _propose(task: Task, calls: Sequence[PlannedCall]) -> tuple[Action, ...]:
+    first = len(task.turn.actions)
+    actions = tuple(
+        Action(
+            position=first + i,
+            step=task.step.id,
+            tool=call.tool,
+            arguments=call.arguments,
+            key=call.key,
+            why=call.why,
+        )
+        for i, call in enumerate(calls)
+    )
+    _record(task, actions)
+    return (*task.turn.actions, *actions)
+
+
+def _record(task: Task, actions: Sequence[Action]) -> None:
+    for action in actions:
+        task.record(
+            "plan.proposed",
+            why=action.why,
+            position=action.position,
+            tool=action.tool,
+            call=action.call_digest(),
+        )
+
+
+def _complete(task: Task, *, said: str | None, why: str) -> dict[str, Any]:
+    task.record("plan.proposed", why=f"the plan is complete: {why}", tool=None)
+    update: dict[str, Any] = {"planned": tuple({*task.turn.planned, task.step.id})}
+    if said is not None:
+        update["said"] = said
+    return update
+
+
+async def _from_model(task: Task) -> dict[str, Any]:
+    need = task.step.model
+    choice = task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+    if choice.model is None:
+        raise ModelUnavailable(
+            f"step {task.step.id!r} has no playbook for this request, and {choice.reason}",
+            hint="declare a playbook for the intent, or give a model with --model",
+        )
+    task.record("model.chosen", why=choice.reason, model=choice.model.name)
+    tools = [
+        task.services.toolbox[t] for t in task.step.tools or () if t in task.services.toolbox.names
+    ]
+    try:
+        reply = await task.services.models.complete(
+            choice, planning_prompt(task), tools=[_offered(t) for t in tools]
+        )
+    except ModelError as error:
+        task.record("model.failed", why=str(error), model=choice.model.name)
+        raise
+    usage = task.turn.usage.plus(
+        Usage(
+            model_calls=1,
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cost=reply.usage.cost or 0.0,
+        )
+    )
+    task.record(
+        "model.called",
+        why=f"proposed {len(reply.tool_calls)} calls",
+        model=choice.model.name,
+        input_tokens=reply.usage.input_tokens,
+        output_tokens=reply.usage.output_tokens,
+        cost=reply.usage.cost,
+    )
+    if not reply.tool_calls:
+        return {**_complete(task, said=None, why="the model proposes nothing more"), "usage": usage}
+    room = task.services.spec.workflow.limits.actions - len(task.turn.actions)
+    calls = [
+        PlannedCall(
+            f"call_{len(task.turn.actions) + i}", c.name, c.arguments, "proposed by a model"
+        )
+        for i, c in enumerate(reply.tool_calls[:room])
+    ]
+    return {"actions": _propose(task, calls), "usage": usage}
+
+
+def _offered(tool: Any) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.schema(),
+        },
+    }

@@ -1,0 +1,97 @@
+"""An answer without a model: the evidence's own sentences that bear on the question. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from concertmaster.agents.words import words
+from concertmaster.contracts import Citation, Evidence, Sentence
+from concertmaster.retrieval.sentences import split_sentences
+
+__all__ = ["cite", "extract"]
+
+_MOST = 4
+_SHORTEST = 4
+_RANK_DISCOUNT = 0.15
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    evidence: Evidence
+    rank: int
+    start: int
+    end: int
+    score: float
+
+    @property
+    def text(self) -> str:
+        return self.evidence.text[self.start : self.end]
+
+
+def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> tuple[Sentence, ...]:
+    """Return up to `most` verbatim sentences with their citations, in reading order.
+
+    A sentence scores the inverse document frequencies (over the candidate sentences) of the
+    query's stems that it holds, divided by the root of its length, discounted by the passage's
+    rank; title and section of its passage count half. Sentences below 40% of the best are left
+    out. The score is the sum form of Luhn's significance with idf weights (Sparck Jones, 1972).
+    """
+    wanted = words(query)
+    candidates = _candidates(evidence)
+    frequency: Counter[str] = Counter()
+    for candidate in candidates:
+        frequency.update(words(candidate.text))
+    total = len(candidates)
+    weights = {w: math.log(1 + total / (1 + frequency[w])) for w in wanted}
+    scored = [
+        _Candidate(c.evidence, c.rank, c.start, c.end, _score(c, wanted, weights))
+        for c in candidates
+    ]
+    best = sorted(scored, key=lambda c: -c.score)[:most]
+    if not best or best[0].score <= 0:
+        return ()
+    kept = [c for c in best if c.score >= 0.4 * best[0].score]
+    kept.sort(key=lambda c: (c.rank, c.start))
+    unique: dict[str, _Candidate] = {}
+    for candidate in kept:
+        unique.setdefault(" ".join(candidate.text.split()).lower(), candidate)
+    return tuple(
+        Sentence(text=c.text, basis="evidence", citations=(cite(c.evidence, c.start, c.end),))
+        for c in unique.values()
+    )
+
+
+def cite(evidence: Evidence, start: int, end: int) -> Citation:
+    """Return the citation of a part of a passage, with offsets into the document."""
+    return Citation(
+        number=evidence.number,
+        document=evidence.document,
+        version=evidence.version,
+        title=evidence.title,
+        start=evidence.start + start,
+        end=evidence.start + end,
+    )
+
+
+def _candidates(evidence: Sequence[Evidence]) -> list[_Candidate]:
+    found = []
+    for rank, passage in enumerate(evidence):
+        for start, end in split_sentences(passage.text):
+            text = passage.text[start:end]
+            if len(text.split()) >= _SHORTEST and not text.rstrip().endswith("?"):
+                found.append(_Candidate(passage, rank, start, end, 0.0))
+    return found
+
+
+def _score(candidate: _Candidate, wanted: frozenset[str], weights: dict[str, float]) -> float:
+    own = words(candidate.text)
+    heading = words(f"{candidate.evidence.title} {candidate.evidence.section}")
+    direct = sum(weights[w] for w in wanted & own)
+    if direct <= 0:
+        return 0.0
+    about = sum(weights[w] for w in (wanted & heading) - own)
+    length = math.sqrt(max(len(own), 6))
+    return (direct + 0.5 * about) / length * (1 - _RANK_DISCOUNT * min(candidate.rank, 5))

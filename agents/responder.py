@@ -1,0 +1,200 @@
+"""The responder: a playbook's wording, a model's, or the evidence's own sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from concertmaster.agents.executor import playbook_of, variables
+from concertmaster.agents.extractive import cite, extract
+from concertmaster.agents.playbook import reply as playbook_reply
+from concertmaster.agents.prompts import answer_prompt
+from concertmaster.agents.task import Task
+from concertmaster.agents.words import coverage
+from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence, Usage
+from concertmaster.contracts.spec import ModelNeed
+from concertmaster.errors import ModelError
+from concertmaster.retrieval.sentences import split_sentences
+
+__all__ = ["compose"]
+
+_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_STATED = {
+    "denied": "This was not done: {message}",
+    "rejected": "A reviewer decided against it: {message}",
+    "failed": "This could not be done: {message}",
+    "in_doubt": "Whether this took place is being checked by a person: {message}",
+    "answered": "{message}",
+}
+
+
+async def compose(task: Task) -> dict[str, Any]:
+    """Write the draft and record how it came about."""
+    draft, usage = await _draft(task)
+    task.record(
+        "draft.composed",
+        why=f"composed as {draft.method}",
+        method=draft.method,
+        sentences=len(draft.sentences),
+        cited=sorted({c.document for s in draft.sentences for c in s.citations}),
+    )
+    revisions = task.turn.revisions
+    if task.turn.verdict is not None and task.turn.verdict.status == "revise":
+        revisions += 1
+    return {"draft": draft, "verdict": None, "revisions": revisions, "usage": usage}
+
+
+async def _draft(task: Task) -> tuple[Draft, Usage]:
+    turn = task.turn
+    if turn.said is not None and not turn.unsuccessful():
+        return _fixed(turn.said, turn.asks), turn.usage
+    sentences = [*_stated(turn.unsuccessful()), *_answers(task)]
+    settled = _from_playbook(task)
+    if settled is not None:
+        return _join((*sentences, *_plain(settled, "tool")), "template"), turn.usage
+    if sentences:
+        return _join(sentences, "template"), turn.usage
+    composed = await _from_model(task)
+    if composed is not None:
+        return composed
+    return _without_model(task), turn.usage
+
+
+def _fixed(text: str, asks: str | None) -> Draft:
+    return Draft(
+        text=text,
+        sentences=(Sentence(text=text, basis="form"),),
+        method="template",
+        asks=asks,
+    )
+
+
+def _stated(results: Sequence[ActionResult]) -> list[Sentence]:
+    return [
+        Sentence(text=_STATED[r.status].format(message=r.message or r.tool), basis="form")
+        for r in results
+        if r.status in _STATED
+    ]
+
+
+def _answers(task: Task) -> list[Sentence]:
+    """Return what reviewers said in place of a result."""
+    answered = [r for r in task.turn.results.values() if r.status == "answered"]
+    return [Sentence(text=r.message, basis="form") for r in answered]
+
+
+def _from_playbook(task: Task) -> str | None:
+    playbook = playbook_of(task)
+    if playbook is None or not task.turn.results or task.turn.unsuccessful():
+        return None
+    known = variables(task, task.turn.slots)
+    return playbook_reply(playbook, known, tuple(task.turn.results.values()))
+
+
+async def _from_model(task: Task) -> tuple[Draft, Usage] | None:
+    need = task.step.model
+    choice = task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+    if choice.model is None:
+        return None
+    task.record("model.chosen", why=choice.reason, model=choice.model.name)
+    try:
+        reply = await task.services.models.complete(choice, answer_prompt(task))
+    except ModelError as error:
+        task.record("model.failed", why=f"{error}; answered without a model")
+        return None
+    task.record(
+        "model.called",
+        why="wrote the answer",
+        model=choice.model.name,
+        input_tokens=reply.usage.input_tokens,
+        output_tokens=reply.usage.output_tokens,
+        cost=reply.usage.cost,
+    )
+    usage = task.turn.usage.plus(
+        Usage(
+            model_calls=1,
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cost=reply.usage.cost or 0.0,
+        )
+    )
+    evidence = task.turn.retrieved.evidence if task.turn.retrieved else ()
+    sentences = _read(reply.text, evidence, bool(task.turn.results))
+    return (_join(sentences, "model"), usage) if sentences else None
+
+
+def _read(text: str, evidence: Sequence[Evidence], acted: bool) -> list[Sentence]:
+    """Split a model's answer into sentences with their citations.
+
+    A sentence without a mark claims a tool result if calls were made, else evidence, so that the
+    critic looks at it: a model does not get out of a check by leaving the mark away.
+    """
+    by_number = {e.number: e for e in evidence}
+    moved = re.sub(r"([.!?])((?:\s*\[\d{1,3}\])+)", r"\2\1", text.strip())
+    read = []
+    for start, end in split_sentences(moved):
+        raw = moved[start:end]
+        marks = [int(n) for n in _MARK.findall(raw)]
+        plain = _MARK.sub("", raw).strip()
+        if not plain:
+            continue
+        citations = tuple(_closest(plain, by_number[n]) for n in marks if n in by_number)
+        basis = "evidence" if marks or not acted else "tool"
+        if plain.endswith("?"):
+            basis = "form"
+        read.append(Sentence(text=plain, basis=basis, citations=citations))  # type: ignore[arg-type]
+    return read
+
+
+def _closest(claim: str, evidence: Evidence) -> Any:
+    spans = split_sentences(evidence.text) or [(0, len(evidence.text))]
+    best = max(spans, key=lambda span: coverage(claim, evidence.text[span[0] : span[1]]))
+    return cite(evidence, *best)
+
+
+def _without_model(task: Task) -> Draft:
+    turn = task.turn
+    if turn.results:
+        done = [r for r in turn.results.values() if r.status == "done"]
+        return _join([_reported(r) for r in sorted(done, key=lambda r: r.position)], "template")
+    evidence = turn.retrieved.evidence if turn.retrieved else ()
+    banned = _unsupported(task)
+    sentences = [s for s in extract(turn.request.resolved, evidence) if s.text not in banned]
+    return _join(sentences, "extractive")
+
+
+def _unsupported(task: Task) -> frozenset[str]:
+    draft, verdict = task.turn.draft, task.turn.verdict
+    if draft is None or verdict is None:
+        return frozenset()
+    wrong = {f.sentence for f in verdict.findings if f.sentence is not None}
+    return frozenset(s.text for i, s in enumerate(draft.sentences) if i in wrong)
+
+
+def _reported(result: ActionResult) -> Sentence:
+    told = result.output
+    if isinstance(told, dict):
+        told = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in told.items() if _scalar(v))
+    return Sentence(text=f"{result.tool.replace('_', ' ')}: {told}.", basis="tool")
+
+
+def _scalar(value: object) -> bool:
+    return isinstance(value, str | int | float) and value != ""
+
+
+def _plain(text: str, basis: str) -> list[Sentence]:
+    spans = split_sentences(text) or [(0, len(text))]
+    return [Sentence(text=text[a:b], basis=basis) for a, b in spans]  # type: ignore[arg-type]
+
+
+def _join(sentences: Sequence[Sentence], method: str) -> Draft:
+    parts = []
+    for sentence in sentences:
+        marks = "".join(f" [{n}]" for n in dict.fromkeys(c.number for c in sentence.citations))
+        parts.append(sentence.text.strip() + marks)
+    return Draft(
+        text=" ".join(parts),
+        sentences=tuple(sentences),
+        method=method,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,83 @@
+"""What an agent is given: the turn so far, the step's description, and the rooms it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concertmaster.contracts import Memory, Message, Principal, Turn
+from concertmaster.contracts.events import EventType
+from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
+
+if TYPE_CHECKING:
+    from concertmaster.audit import Trail
+    from concertmaster.models.classifier import IntentModel
+    from concertmaster.models.registry import Models
+    from concertmaster.policies.approvals import Approvals
+    from concertmaster.policies.gate import Gate
+    from concertmaster.retrieval.knowledge import Knowledge
+    from concertmaster.tools.artifacts import Artifacts
+    from concertmaster.tools.ledger import Ledger
+    from concertmaster.tools.plans import Plans
+    from concertmaster.tools.toolbox import Toolbox
+
+__all__ = ["Agent", "Services", "Session", "Task"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Who acts, in which run, on which thread: from the host, never from checkpointed state."""
+
+    principal: Principal
+    run: str
+    thread: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The rooms of one opened workspace. Bound when the graph is compiled, never in its state."""
+
+    name: str
+    spec: WorkspaceSpec
+    toolbox: Toolbox
+    gate: Gate
+    approvals: Approvals
+    ledger: Ledger
+    plans: Plans
+    artifacts: Artifacts
+    trail: Trail
+    models: Models
+    knowledge: Knowledge | None
+    classifier: IntentModel | None
+    data_dir: Path
+    customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One call of one agent."""
+
+    turn: Turn
+    memory: Memory
+    messages: tuple[Message, ...]
+    step: StepSpec
+    session: Session
+    services: Services
+
+    def record(self, type_: EventType, *, why: str, actor: str | None = None, **data: Any) -> None:
+        """Put an event of this run into the trail; `actor` is the step unless given."""
+        self.services.trail.emit(
+            type_,
+            why=why,
+            actor=actor or self.step.id,
+            run=self.session.run,
+            thread=self.session.thread,
+            on_behalf_of=self.session.principal.id,
+            **data,
+        )
+
+
+Agent = Callable[[Task], Awaitable[dict[str, Any]]]
+"""An agent returns the fields of the turn that it changes, as plain JSON or records."""

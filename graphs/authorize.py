@@ -1,0 +1,181 @@
+"""Authorize: the gate's decision for every proposed call. It has no effect on the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Send
+
+from concertmaster.agents.task import Services, Session
+from concertmaster.contracts import (
+    Action,
+    ActionResult,
+    Allow,
+    Decision,
+    Deny,
+    Review,
+    Turn,
+    digest,
+)
+from concertmaster.contracts.spec import ReviewSpec, StepSpec
+from concertmaster.errors import ToolError
+from concertmaster.graphs.intake import thread_of
+from concertmaster.graphs.session import Context, Sessions
+from concertmaster.graphs.state import State, read_turn, update_of
+from concertmaster.policies.gate import Call
+from concertmaster.tools.declaration import ToolContext
+from concertmaster.tools.facts import resolve_facts
+
+__all__ = ["decide", "make_authorize", "refused", "tool_context"]
+
+Next = Literal["act", "human_review", "supervisor"]
+
+
+def make_authorize(services: Services, sessions: Sessions) -> Any:
+    """Return the node that every proposed call passes before anything else looks at it."""
+
+    async def authorize(
+        state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> Command[Next]:
+        session = sessions.of(runtime, thread_of(config))
+        turn = read_turn(state)
+        proposed = turn.unsettled()
+        intent = turn.intent.name if turn.intent else None
+        await _accept(services, session, proposed)
+        results: dict[str, Any] = {}
+        now: list[Send] = []
+        later: list[Send] = []
+        for action in proposed:
+            decision = await decide(services, session, action, intent)
+            _record(services, session, action, decision)
+            payload = {"position": action.position, "intent": intent}
+            if isinstance(decision, Allow):
+                now.append(Send("act", payload))
+            elif isinstance(decision, Review) and session.run:
+                await _request(services, session, action, decision, turn)
+                later.append(Send("human_review", payload))
+            else:
+                results[str(action.position)] = refused(services, action, decision)
+        await services.trail.flush()
+        return Command(update=update_of({"results": results}), goto=now or later or "supervisor")
+
+    return authorize
+
+
+async def _accept(services: Services, session: Session, actions: Sequence[Action]) -> None:
+    """Commit the plan before anything of it runs."""
+    if not session.run:
+        return
+    steps = dict.fromkeys(a.step for a in actions)
+    for step in steps:
+        await services.plans.save(session.run, step, [a for a in actions if a.step == step])
+
+
+async def decide(
+    services: Services, session: Session, action: Action, intent: str | None
+) -> Decision:
+    """Return the gate's decision for an action, with facts resolved now.
+
+    The intent comes from the run's state and is a hint to policies, not authority.
+    """
+    step = _step(services, action.step)
+    tool = services.toolbox[action.tool] if action.tool in services.toolbox.names else None
+    facts: Mapping[str, Any] | None = None
+    facts_error = None
+    allowed = (step.tools or ()) if step else ()
+    if tool is not None and tool.facts is not None and action.tool in allowed:
+        try:
+            facts = await resolve_facts(
+                tool, action.arguments, tool_context(services, session, action)
+            )
+        except ToolError as error:
+            facts_error = error.message
+    return services.gate.decide(
+        Call(
+            tool=action.tool,
+            arguments=action.arguments,
+            principal=session.principal,
+            step=action.step,
+            allowed=allowed,
+            review=(step.review if step else None) or ReviewSpec(),
+            facts=facts,
+            facts_error=facts_error,
+            intent=intent,
+        )
+    )
+
+
+def tool_context(services: Services, session: Session, action: Action) -> ToolContext:
+    """Return what a tool may know of this call."""
+    return ToolContext(
+        principal=session.principal,
+        run=session.run,
+        thread=session.thread,
+        idempotency_key=digest({"run": session.run, "position": action.position}),
+        data_dir=services.data_dir,
+    )
+
+
+def refused(services: Services, action: Action, decision: Decision) -> ActionResult:
+    """Return the result of a call that the gate did not let through."""
+    why = "; ".join(decision.reasons) or "no rule permits it"
+    if isinstance(decision, Review):
+        why = "it needs a reviewer, and this graph runs without its host"
+    return ActionResult(
+        position=action.position,
+        key=action.key,
+        tool=action.tool,
+        status="denied",
+        message=why,
+        consequential=_consequential(services, action.tool),
+    )
+
+
+def _consequential(services: Services, name: str) -> bool:
+    return name not in services.toolbox.names or services.toolbox[name].consequential
+
+
+def _step(services: Services, step_id: str) -> StepSpec | None:
+    try:
+        step = services.spec.workflow.step(step_id)
+    except KeyError:
+        return None
+    return step if step.agent == "executor" else None
+
+
+async def _request(
+    services: Services, session: Session, action: Action, decision: Review, turn: Turn
+) -> None:
+    evidence = turn.retrieved.evidence if turn.retrieved else ()
+    await services.approvals.request(
+        action,
+        run=session.run,
+        thread=session.thread,
+        requester=session.principal,
+        needs=decision.needs,
+        reasons=decision.reasons,
+        bundle=decision.bundle,
+        evidence=tuple(digest(e.model_dump(mode="json")) for e in evidence),
+    )
+
+
+def _record(services: Services, session: Session, action: Action, decision: Decision) -> None:
+    services.trail.emit(
+        "tool.refused" if isinstance(decision, Deny) else "policy.decided",
+        why="; ".join(decision.reasons) or f"decided: {decision.kind}",
+        actor="gate",
+        run=session.run or None,
+        thread=session.thread,
+        on_behalf_of=session.principal.id,
+        decision=decision.kind,
+        tool=action.tool,
+        position=action.position,
+        step=action.step,
+        call=decision.call,
+        policies=list(decision.policies),
+        bundle=decision.bundle,
+        needs=[n.model_dump() for n in decision.needs] if isinstance(decision, Review) else [],
+    )

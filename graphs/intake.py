@@ -1,0 +1,105 @@
+"""Intake: a fresh turn under a new run id, cleaned, labelled, read against the thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+
+from concertmaster.agents.followup import resolve
+from concertmaster.agents.task import Services
+from concertmaster.contracts import (
+    Confidentiality,
+    Label,
+    Message,
+    Outcome,
+    Principal,
+    Request,
+    Trust,
+    Turn,
+    new_id,
+    now,
+    plain_text,
+)
+from concertmaster.graphs.session import Context, Sessions
+from concertmaster.graphs.state import State, read_memory, read_messages
+
+__all__ = ["make_intake"]
+
+
+def make_intake(services: Services, sessions: Sessions) -> Any:
+    """Return the node that starts every turn."""
+
+    async def intake(
+        state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> dict[str, Any]:
+        session = sessions.of(runtime, thread_of(config))
+        limits = services.spec.workflow.limits
+        text = plain_text(str(state.get("message") or ""))[: limits.message]
+        memory = read_memory(state)
+        resolution = resolve(text, memory)
+        label = Label(
+            trust=Trust.trusted if session.principal.authenticated else Trust.untrusted,
+            confidentiality=Confidentiality.public,
+            sources=("request",),
+        )
+        request = Request(
+            text=text,
+            resolved=resolution.text,
+            principal=session.principal.id,
+            received=now().isoformat(),
+            label=label,
+            follows=resolution.follows,
+        )
+        run = session.run or new_id("run")
+        kept = _readable(services, read_messages(state), session.principal)[-limits.window :]
+        services.trail.emit(
+            "intake.labelled",
+            why=resolution.follows or "a message of its own",
+            actor="intake",
+            run=run,
+            thread=session.thread,
+            on_behalf_of=session.principal.id,
+            label=label.model_dump(mode="json"),
+            characters=len(text),
+            kept_messages=len(kept),
+        )
+        turn = Turn(run=run, request=request, label=label)
+        if not text.strip():
+            turn = turn.model_copy(update={"outcome": _empty()})
+        return {
+            "message": "",
+            "messages": [m.model_dump(mode="json") for m in kept],
+            "memory": memory.model_dump(mode="json"),
+            "label": label.model_dump(mode="json"),
+            "turn": turn.model_dump(mode="json"),
+        }
+
+    return intake
+
+
+def thread_of(config: RunnableConfig) -> str:
+    """Return the thread id of a run's configuration."""
+    return str(config.get("configurable", {}).get("thread_id", ""))
+
+
+def _empty() -> Outcome:
+    return Outcome(status="refused", text="There is no message to answer.", cause="empty message")
+
+
+def _readable(
+    services: Services, messages: Sequence[Message], principal: Principal
+) -> list[Message]:
+    """Drop answers that quote a document which the principal may no longer read."""
+    knowledge = services.knowledge
+    return [
+        m
+        for m in messages
+        if not m.documents
+        or (
+            knowledge is not None
+            and all(knowledge.may_read(doc, version, principal) for doc, version in m.documents)
+        )
+    ]

@@ -1,0 +1,106 @@
+"""What LangGraph checkpoints: a thread's memory and the record of its current turn.
+
+Plain JSON throughout. `turn` merges partial updates of one run and is replaced whole when the
+run id changes, so that nothing of the last turn can steer this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ValidationError
+from typing_extensions import TypedDict
+
+from concertmaster.contracts import Label, Memory, Message, Turn
+from concertmaster.errors import StorageError
+
+__all__ = ["Input", "State", "merge_turn", "read_memory", "read_messages", "read_turn", "update_of"]
+
+_MERGED = ("results", "data")
+
+
+def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+    """Fold an update into the turn: another run id replaces it, else fields are overwritten.
+
+    `results` and `data` are merged by key, because parallel calls write them side by side.
+    """
+    if not old or ("run" in new and new["run"] != old.get("run")):
+        return dict(new)
+    merged = {**old, **new}
+    for name in _MERGED:
+        if name in new:
+            merged[name] = {**(old.get(name) or {}), **(new[name] or {})}
+    return merged
+
+
+def _join_label(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+    if not old:
+        return dict(new)
+    joined = Label.model_validate(dict(old)).join(Label.model_validate(dict(new)))
+    return joined.model_dump(mode="json")
+
+
+class Input(TypedDict):
+    """What starts a turn."""
+
+    message: str
+
+
+class State(TypedDict, total=False):
+    """The channels. Thread: messages, memory, label. Turn: message, turn."""
+
+    message: str
+    messages: list[dict[str, Any]]
+    memory: dict[str, Any]
+    label: Annotated[dict[str, Any], _join_label]
+    turn: Annotated[dict[str, Any], merge_turn]
+
+
+def read_turn(state: Mapping[str, Any]) -> Turn:
+    """Return the turn, validated.
+
+    Raises:
+        StorageError: the stored turn is missing or not of this schema version.
+    """
+    try:
+        return Turn.model_validate(state.get("turn"))
+    except ValidationError as error:
+        raise StorageError(
+            f"the checkpointed turn cannot be read ({error.error_count()} problems)",
+            hint="send a new message; the thread's earlier turns are in `concertmaster threads show`",
+        ) from None
+
+
+def read_memory(state: Mapping[str, Any]) -> Memory:
+    """Return what the thread remembers; nothing, if it is unreadable."""
+    try:
+        return Memory.model_validate(state.get("memory") or {})
+    except ValidationError:
+        return Memory()
+
+
+def read_messages(state: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Return the thread's window of messages, dropping unreadable ones."""
+    read = []
+    for raw in state.get("messages") or ():
+        try:
+            read.append(Message.model_validate(raw))
+        except ValidationError:
+            continue
+    return tuple(read)
+
+
+def update_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a turn as the JSON that `turn` takes."""
+    return {"turn": {name: _json(value) for name, value in fields.items()}}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_json(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _json(v) for k, v in value.items()}
+    return value

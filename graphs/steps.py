@@ -1,0 +1,136 @@
+"""A step as a node: time limit, attempts, fallback and the trail around one agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import stamina
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from langgraph.runtime import Runtime
+
+from concertmaster.agents.critic import judge
+from concertmaster.agents.custom import run_custom
+from concertmaster.agents.executor import plan_actions
+from concertmaster.agents.intent import classify_intent
+from concertmaster.agents.responder import compose
+from concertmaster.agents.retriever import retrieve
+from concertmaster.agents.task import Agent, Services, Task
+from concertmaster.contracts import Intent, Retrieved, StepFailure, Verdict
+from concertmaster.contracts.spec import StepSpec
+from concertmaster.errors import ConcertmasterError, ConfigError
+from concertmaster.graphs.intake import thread_of
+from concertmaster.graphs.session import Context, Sessions
+from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
+
+__all__ = ["AGENTS", "make_step", "told"]
+
+AGENTS: Mapping[str, Agent] = {
+    "intent_classifier": classify_intent,
+    "retriever": retrieve,
+    "executor": plan_actions,
+    "responder": compose,
+    "critic": judge,
+}
+
+
+def make_step(step: StepSpec, services: Services, sessions: Sessions) -> Any:
+    """Return the node of a step. A step that fails leaves its declared fallback in the turn."""
+    agent = AGENTS.get(step.agent, run_custom)
+
+    async def node(
+        state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> dict[str, Any]:
+        session = sessions.of(runtime, thread_of(config))
+        runtime.stream_writer({"kind": "step_started", "step": step.id})
+        task = Task(
+            turn=read_turn(state),
+            memory=read_memory(state),
+            messages=read_messages(state),
+            step=step,
+            session=session,
+            services=services,
+        )
+        try:
+            update = await _attempt(agent, task)
+        except (GraphBubbleUp, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            update = _failure(task, error)
+        return update_of(_finished(task, update))
+
+    node.__name__ = step.id
+    return node
+
+
+async def _attempt(agent: Agent, task: Task) -> dict[str, Any]:
+    retry = task.step.retry
+    limit = task.step.timeout
+    async for attempt in stamina.retry_context(
+        on=_retryable,
+        attempts=retry.attempts if retry else 1,
+        timeout=None,
+        wait_initial=retry.pause if retry else 0.1,
+        wait_jitter=0.05,
+    ):
+        with attempt:
+            async with asyncio.timeout(limit):
+                return await agent(task)
+    raise AssertionError("stamina returns or raises")
+
+
+def _retryable(error: Exception) -> bool:
+    return not isinstance(error, GraphBubbleUp | ConfigError)
+
+
+def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:
+    if task.step.agent == "executor" and task.step.id not in update.get("planned", ()):
+        return update
+    return {**update, "done": tuple(dict.fromkeys((*task.turn.done, task.step.id)))}
+
+
+def _failure(task: Task, error: Exception) -> dict[str, Any]:
+    """Record the failure and leave what a step that did nothing would, so that no route loops."""
+    step = task.step
+    why = told(error, step.timeout)
+    task.record(
+        "step.failed",
+        why=f"{step.id} failed: {why}",
+        error=type(error).__name__,
+        code=getattr(error, "code", None),
+        fallback=step.fallback,
+    )
+    failure = StepFailure(
+        step=step.id, why=why, fallback=step.fallback or "escalate", owner=step.owner
+    )
+    return {"failed": failure, **_neutral(task, why)}
+
+
+def told(error: BaseException, limit: float | None = None) -> str:
+    """Return what may be said of an error: our own words, or the type of anything else."""
+    if isinstance(error, ConcertmasterError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return f"it took longer than {limit:g} s" if limit else "it took too long"
+    return f"an unexpected {type(error).__name__}"
+
+
+def _neutral(task: Task, why: str) -> dict[str, Any]:
+    match task.step.agent:
+        case "intent_classifier":
+            owner = task.step.owner or ""
+            return {
+                "intent": Intent(
+                    name=None, in_scope=False, confidence=0.0, method="linear", why=why, owner=owner
+                )
+            }
+        case "retriever":
+            return {"retrieved": Retrieved(query=task.turn.request.resolved, why=why)}
+        case "executor":
+            return {"planned": tuple({*task.turn.planned, task.step.id})}
+        case "critic":
+            return {"verdict": Verdict(status="escalate", supported=0.0, why=why)}
+        case _:
+            return {}

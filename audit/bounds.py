@@ -1,0 +1,55 @@
+"""Keeps the trail's values small, plain and storable; what is cut leaves its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from concertmaster.contracts import canonical, digest
+
+__all__ = ["TEXT_LIMIT", "VALUE_LIMIT", "bounded", "bounded_text"]
+
+TEXT_LIMIT = 4096
+"""The longest text that is kept whole, in characters."""
+
+VALUE_LIMIT = 16384
+"""The largest list or object that is kept, in bytes of canonical JSON, its texts already cut."""
+
+
+def bounded_text(text: str) -> str:
+    """Return the text, or its beginning with the length and the digest of the whole.
+
+    Lone surrogates, which no store holds, become `?`.
+    """
+    text = text.encode("utf-8", "replace").decode()
+    if len(text) <= TEXT_LIMIT:
+        return text
+    whole = sha256(text.encode()).hexdigest()
+    return f"{text[: TEXT_LIMIT - 120]}… [cut: {len(text)} characters, sha256:{whole}]"
+
+
+def bounded(value: object) -> Any:
+    """Return plain JSON in which no value is large.
+
+    Raises:
+        ValueError: the value is not plain JSON.
+    """
+    cut = _cut(value)
+    if isinstance(cut, dict | list):
+        size = len(canonical(cut))
+        if size > VALUE_LIMIT:
+            return {"cut": f"{size} bytes", "digest": digest(cut)}
+    else:
+        canonical(cut)
+    return cut
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str):
+        return bounded_text(value)
+    if isinstance(value, Mapping):
+        return {bounded_text(str(key)): _cut(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(item) for item in value]
+    return value

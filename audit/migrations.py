@@ -1,0 +1,42 @@
+"""The table of the trail: rows can be added, never changed, replaced or taken away."""
+
+from __future__ import annotations
+
+from concertmaster.storage import Migration
+
+__all__ = ["MIGRATIONS"]
+
+# Only the envelope is stored. What queries need is generated from it, so that a column can never
+# say something else than the record does. Inserting over an existing row would delete it without
+# firing a delete trigger, hence the trigger on insert.
+_TRAIL = """
+CREATE TABLE audit_events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    envelope TEXT NOT NULL,
+    id TEXT GENERATED ALWAYS AS (json_extract(envelope, '$.id')) STORED NOT NULL UNIQUE,
+    type TEXT GENERATED ALWAYS AS (json_extract(envelope, '$.type')) STORED NOT NULL,
+    workspace TEXT GENERATED ALWAYS AS (json_extract(envelope, '$.data.workspace')) STORED NOT NULL,
+    thread TEXT GENERATED ALWAYS AS (json_extract(envelope, '$.data.thread')) STORED,
+    run TEXT GENERATED ALWAYS AS (json_extract(envelope, '$.data.run')) STORED
+) STRICT;
+CREATE INDEX audit_events_by_run ON audit_events (run, seq);
+CREATE INDEX audit_events_by_thread ON audit_events (thread, seq);
+CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only: an event cannot be changed');
+END;
+CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only: an event cannot be deleted');
+END;
+CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events
+WHEN EXISTS (
+    SELECT 1 FROM audit_events
+    WHERE id = json_extract(NEW.envelope, '$.id') OR seq = NEW.seq
+)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only: an event cannot be replaced');
+END
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(room="audit", version=1, sql=_TRAIL),)

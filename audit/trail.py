@@ -1,0 +1,178 @@
+"""The append-only stream of what happened and why."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from concertmaster.audit.bounds import bounded, bounded_text
+from concertmaster.audit.envelope import from_envelope, to_envelope, type_column
+from concertmaster.contracts import AuditEvent, new_id, now
+from concertmaster.contracts.events import EventType
+from concertmaster.storage import Database
+
+__all__ = ["Trail"]
+
+# The condition makes writing an event twice the same as writing it once.
+_INSERT = (
+    "INSERT INTO audit_events (envelope) SELECT :envelope"
+    " WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE id = :id)"
+)
+
+
+class Trail:
+    """The trail of one workspace: events are emitted at once and flushed together.
+
+    Several runs share one trail within one event loop; their events keep the order in which they
+    were emitted. What was emitted but not flushed is lost when the process dies, so flush before
+    anything that must not happen unrecorded.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import asyncio
+    >>> from concertmaster.audit import MIGRATIONS
+    >>> async def example(folder: str) -> list[str]:
+    ...     database = Database.open(Path(folder) / "home.db", MIGRATIONS)
+    ...     trail = Trail(database, "desk")
+    ...     trail.emit("run.started", why="ana asked", actor="ana", run="run-1", attempt=1)
+    ...     await trail.flush()
+    ...     events = await trail.events(run="run-1")
+    ...     database.close()
+    ...     return [f"{e.seq} {e.type}: {e.why}" for e in events]
+    >>> with TemporaryDirectory() as folder:
+    ...     asyncio.run(example(folder))
+    ['1 run.started: ana asked']
+    """
+
+    def __init__(self, database: Database, workspace: str) -> None:
+        self.database = database
+        self.workspace = workspace
+        # Envelopes by id, in order. Made when emitted, so that a flush cannot fail on a value.
+        self._buffer: dict[str, str] = {}
+
+    @property
+    def pending_count(self) -> int:
+        """How many events wait in memory for the next flush."""
+        return len(self._buffer)
+
+    def emit(
+        self,
+        type: EventType,
+        *,
+        why: str,
+        actor: str,
+        run: str | None = None,
+        thread: str | None = None,
+        on_behalf_of: str | None = None,
+        **data: Any,
+    ) -> None:
+        """Put one event into memory, for the next flush.
+
+        Args:
+            type: one of the closed set of event types.
+            why: the reason, a sentence for people.
+            actor: the principal, step or model that did it.
+            run: the run it belongs to.
+            thread: the thread it belongs to.
+            on_behalf_of: the principal for whom the actor acted.
+            data: plain JSON; texts over 4 KB are cut, their digest is noted.
+
+        Raises:
+            ValueError: the type is unknown, or the data is not plain JSON.
+        """
+        event = self.event(
+            type, why=why, actor=actor, run=run, thread=thread, on_behalf_of=on_behalf_of, **data
+        )
+        self._buffer[event.id] = to_envelope(event)
+
+    def event(
+        self,
+        type: EventType,
+        *,
+        why: str,
+        actor: str,
+        run: str | None = None,
+        thread: str | None = None,
+        on_behalf_of: str | None = None,
+        **data: Any,
+    ) -> AuditEvent:
+        """Return an event as `emit` would make it, without keeping it; see `store`."""
+        return AuditEvent(
+            id=new_id("evt"),
+            time=now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            type=type,
+            workspace=self.workspace,
+            thread=_optional(thread),
+            run=_optional(run),
+            actor=bounded_text(actor),
+            on_behalf_of=_optional(on_behalf_of),
+            why=bounded_text(why),
+            data={key: bounded(value) for key, value in data.items()},
+        )
+
+    async def flush(self) -> None:
+        """Write everything that waits, in order, in one transaction.
+
+        Raises:
+            StorageError: nothing was written; the events go on waiting.
+            HomeReadOnly: the same, because the file cannot be written.
+        """
+        if not self._buffer:
+            return
+        written = await self.database.write(self.store)
+        for id_ in written:
+            self._buffer.pop(id_, None)
+
+    def store(self, connection: sqlite3.Connection, *events: AuditEvent) -> frozenset[str]:
+        """Write what waits and then `events` inside the caller's transaction; return their ids.
+
+        For stores of this database whose change and whose event must both happen or not at all.
+        Call it within `Database.write`. The buffer is emptied by the next flush, which
+        passes over what is stored already.
+        """
+        rows = self._buffer.copy() | {event.id: to_envelope(event) for event in events}
+        connection.executemany(_INSERT, [{"id": i, "envelope": text} for i, text in rows.items()])
+        return frozenset(rows)
+
+    async def events(
+        self,
+        *,
+        run: str | None = None,
+        thread: str | None = None,
+        types: Iterable[EventType] | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[AuditEvent]:
+        """Return the stored events of this workspace in order, those that still wait excluded.
+
+        Args:
+            run: only those of this run.
+            thread: only those of this thread.
+            types: only those of these types.
+            after: only those with a higher sequence number.
+            limit: at most so many, the first ones.
+
+        Raises:
+            StorageError: a row is damaged or of another version.
+        """
+        clauses, values = ["workspace = ?", "seq > ?"], [self.workspace, after]
+        for column, value in (("run", run), ("thread", thread)):
+            if value is not None:
+                clauses.append(f"{column} = ?")
+                values.append(value)
+        if types is not None:
+            columns = [type_column(t) for t in types]
+            clauses.append(f"type IN ({', '.join('?' * len(columns))})")
+            values.extend(columns)
+        sql = (
+            f"SELECT seq, envelope FROM audit_events WHERE {' AND '.join(clauses)}"
+            " ORDER BY seq LIMIT ?"
+        )
+        values.append(-1 if limit is None else max(limit, 0))
+        rows = await self.database.read(lambda c: c.execute(sql, values).fetchall())
+        return [from_envelope(row["envelope"], row["seq"]) for row in rows]
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else bounded_text(text)

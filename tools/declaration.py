@@ -15,21 +15,25 @@ What is not declared is taken for the worst: untrusted, restricted and consequen
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
+import math
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from concertmaster.contracts import Confidentiality, Principal, ToolShape, Trust
+from concertmaster.contracts import Confidentiality, ToolShape, Trust, canonical
 from concertmaster.errors import ConfigError, ToolError
+from concertmaster.tools.context import ToolContext
+from concertmaster.tools.langchain import describe_langchain, is_langchain_tool
+from concertmaster.tools.signature import Described, describe_function, returned_schema
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-__all__ = ["Effect", "FactResolver", "Tool", "ToolContext", "declare"]
+__all__ = ["Effect", "FactResolver", "Reconciler", "Tool", "ToolContext", "declare", "facts_schema"]
 
 Effect = Literal["read", "write", "irreversible"]
 
@@ -38,27 +42,14 @@ FactResolver = Callable[..., Any]
 a pydantic model) is the schema of `context.facts` in policies."""
 
 _NAME_LIMIT = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolContext:
-    """What a tool may know of the call: injected into a parameter annotated `ToolContext`.
-
-    `idempotency_key` is the same for every attempt at the same call. `data_dir` is the
-    workspace's own writable folder in the home directory.
-    """
-
-    principal: Principal
-    run: str
-    thread: str
-    idempotency_key: str
-    data_dir: Path
+_LONGEST = 3600.0
 
 
 class Reconciler(Protocol):
     """Tells whether a call took effect: its result if it did, None if it did not."""
 
-    def __call__(self, arguments: Mapping[str, Any], ctx: ToolContext) -> Any: ...
+    def __call__(self, arguments: Mapping[str, Any], ctx: ToolContext, /) -> Any:
+        """Look the call up, by its arguments and its idempotency key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +71,7 @@ class Tool:
     fallback: str | None = None
     waiver: str | None = None
     context_parameter: str | None = field(default=None, repr=False)
+    plain: bool = field(default=False, repr=False)
     source: tuple[str, int] | None = field(default=None, repr=False)
 
     @property
@@ -92,7 +84,11 @@ class Tool:
         return self.arguments.model_json_schema()
 
     def shape(self) -> ToolShape:
-        """Return what policies need to know of this tool."""
+        """Return what policies need to know of this tool.
+
+        Raises:
+            ConfigError: the fact resolver's return annotation is no type with a schema.
+        """
         return ToolShape(
             name=self.name,
             effect=self.effect,
@@ -106,18 +102,41 @@ class Tool:
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as plain JSON, checked against the declared types.
 
+        Defaults are filled in, so that what is decided about is what will run.
+
         Raises:
-            ToolError: an argument is missing, unknown or of another type.
+            ToolError: an argument is missing, unknown, of another type, or no plain JSON.
         """
+        checked = self._checked(arguments)
         try:
-            checked = self.arguments.model_validate(dict(arguments), strict=False)
+            plain: dict[str, Any] = checked.model_dump(mode="json", by_alias=True)
+            canonical(plain)
+        except (PydanticSerializationError, ValueError, RecursionError):
+            raise ToolError(f"{self.name}: the arguments are no plain JSON") from None
+        return plain
+
+    def call_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments for the function, as the types that it declares.
+
+        Raises:
+            ToolError: an argument is missing, unknown, of another type, or no plain JSON.
+        """
+        plain = self.validate(arguments)
+        if self.plain:
+            return plain
+        checked = self._checked(plain)
+        fields = type(checked).model_fields
+        return {about.alias or name: getattr(checked, name) for name, about in fields.items()}
+
+    def _checked(self, arguments: Mapping[str, Any]) -> BaseModel:
+        try:
+            return self.arguments.model_validate(dict(arguments), strict=False)
         except ValidationError as error:
             told = "; ".join(
                 f"{'.'.join(str(p) for p in e['loc']) or 'arguments'}: {e['msg']}"
-                for e in error.errors(include_url=False, include_input=False)
+                for e in error.errors(include_url=False, include_input=False)[:5]
             )
             raise ToolError(f"{self.name}: the arguments do not fit ({told})") from None
-        return checked.model_dump(mode="json")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the bare function, as the workspace's own code and tests may."""
@@ -125,7 +144,22 @@ class Tool:
 
 
 @overload
-def declare(tool: Callable[..., Any] | BaseTool, /, **declaration: Any) -> Tool: ...
+def declare(
+    tool: Callable[..., Any] | BaseTool,
+    /,
+    *,
+    effect: Effect = ...,
+    name: str | None = ...,
+    idempotent: bool = ...,
+    label: str = ...,
+    trusted: bool = ...,
+    clearance: str = ...,
+    timeout: float = ...,
+    facts: FactResolver | None = ...,
+    reconcile: Reconciler | None = ...,
+    fallback: str | None = ...,
+    waiver: str | None = ...,
+) -> Tool: ...
 @overload
 def declare(
     *,
@@ -140,7 +174,7 @@ def declare(
     reconcile: Reconciler | None = ...,
     fallback: str | None = ...,
     waiver: str | None = ...,
-) -> Callable[[Callable[..., Any]], Tool]: ...
+) -> Callable[[Callable[..., Any] | BaseTool], Tool]: ...
 def declare(
     tool: Callable[..., Any] | BaseTool | None = None,
     /,
@@ -156,7 +190,7 @@ def declare(
     reconcile: Reconciler | None = None,
     fallback: str | None = None,
     waiver: str | None = None,
-) -> Tool | Callable[[Callable[..., Any]], Tool]:
+) -> Tool | Callable[[Callable[..., Any] | BaseTool], Tool]:
     """Declare a function or a LangChain tool (those of MCP servers included).
 
     Args:
@@ -176,39 +210,75 @@ def declare(
     Raises:
         ConfigError: the declaration contradicts itself or the function cannot be a tool.
     """
+    declared_at = _caller()
 
     def attach(target: Callable[..., Any] | BaseTool) -> Tool:
-        function, own_name, description, arguments, ctx_parameter = _describe(target)
-        tool_name = name or own_name
-        if len(tool_name) > _NAME_LIMIT or not tool_name.isascii() or not tool_name.isidentifier():
-            raise ConfigError(
-                f"{tool_name!r} cannot be a tool's name",
-                hint=f"use an ASCII identifier of at most {_NAME_LIMIT} characters",
-            )
-        if effect not in ("read", "write", "irreversible"):
-            raise ConfigError(
-                f"tool {tool_name}: effect {effect!r} is not read, write, irreversible"
-            )
+        described = _describe(target, name)
+        called = _checked_name(described.name)
+        _check_consistent(called, effect, timeout, reconcile=reconcile, waiver=waiver)
         return Tool(
-            name=tool_name,
-            description=description,
-            function=function,
-            arguments=arguments,
+            name=called,
+            description=described.description,
+            function=described.function,
+            arguments=described.arguments,
             effect=effect,
             idempotent=idempotent or effect == "read",
-            label=_level(label, tool_name),
+            label=_level(label, called),
             trust=Trust.trusted if trusted else Trust.untrusted,
-            clearance=_level(clearance, tool_name),
-            timeout=timeout,
+            clearance=_level(clearance, called),
+            timeout=float(timeout),
             facts=facts,
             reconcile=reconcile,
             fallback=fallback,
             waiver=waiver,
-            context_parameter=ctx_parameter,
-            source=_source(function),
+            context_parameter=described.context_parameter,
+            plain=described.plain,
+            # A wrapped tool is put right where it is declared, not inside its library.
+            source=declared_at if described.plain else described.source or declared_at,
         )
 
     return attach if tool is None else attach(tool)
+
+
+def facts_schema(resolver: FactResolver) -> dict[str, Any] | None:
+    """Return the JSON Schema of what a fact resolver returns, or None if it does not say."""
+    returned = returned_schema(resolver)
+    return returned[1] if returned else None
+
+
+def _describe(target: Any, name: str | None) -> Described:
+    if isinstance(target, Tool):
+        raise ConfigError(f"tool {target.name} is declared already")
+    if is_langchain_tool(target):
+        return describe_langchain(target, name)
+    if not callable(target):
+        raise ConfigError(f"a {type(target).__name__} is neither a function nor a LangChain tool")
+    return describe_function(target, name)
+
+
+def _checked_name(name: str) -> str:
+    if len(name) > _NAME_LIMIT or not name.isascii() or not name.isidentifier():
+        raise ConfigError(
+            f"{name!r} cannot be a tool's name",
+            hint=f"give an ASCII identifier of at most {_NAME_LIMIT} characters: name='…'",
+        )
+    return name
+
+
+def _check_consistent(
+    tool: str, effect: str, timeout: float, *, reconcile: Reconciler | None, waiver: str | None
+) -> None:
+    if effect not in ("read", "write", "irreversible"):
+        raise ConfigError(f"tool {tool}: effect {effect!r} is not read, write, irreversible")
+    if not (isinstance(timeout, int | float) and math.isfinite(timeout) and timeout > 0):
+        raise ConfigError(f"tool {tool}: timeout {timeout!r} is no positive number of seconds")
+    if timeout > _LONGEST:
+        raise ConfigError(f"tool {tool}: a timeout of {timeout} s is more than an hour")
+    if effect == "read" and (reconcile is not None or waiver is not None):
+        raise ConfigError(
+            f"tool {tool}: a read has no effect to reconcile and needs no waiver",
+            hint="take them away, or declare effect='write' or 'irreversible'",
+        )
 
 
 def _level(name: str, tool: str) -> Confidentiality:
@@ -221,54 +291,6 @@ def _level(name: str, tool: str) -> Confidentiality:
         ) from None
 
 
-def _source(function: Callable[..., Any]) -> tuple[str, int] | None:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return (code.co_filename, code.co_firstlineno) if code else None
-
-
-def _describe(
-    target: Callable[..., Any] | BaseTool,
-) -> tuple[Callable[..., Any], str, str, type[BaseModel], str | None]:
-    if hasattr(target, "ainvoke") and hasattr(target, "args_schema"):
-        return _describe_langchain(target)
-    if not callable(target):
-        raise ConfigError(f"{target!r} is neither a function nor a LangChain tool")
-    hints = get_type_hints(target, include_extras=True)
-    fields: dict[str, Any] = {}
-    ctx_parameter = None
-    for parameter in inspect.signature(target).parameters.values():
-        if hints.get(parameter.name) is ToolContext:
-            ctx_parameter = parameter.name
-            continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ConfigError(f"tool {target.__name__}: *args and **kwargs have no schema")
-        if parameter.name not in hints:
-            raise ConfigError(f"tool {target.__name__}: annotate the parameter {parameter.name!r}")
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints[parameter.name], default)
-    model = create_model(target.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-    return target, target.__name__, inspect.getdoc(target) or "", model, ctx_parameter
-
-
-def _describe_langchain(
-    target: Any,
-) -> tuple[Callable[..., Any], str, str, type[BaseModel], None]:
-    schema = target.get_input_schema()
-    arguments = create_model(
-        target.name,
-        __config__=ConfigDict(extra="forbid"),
-        **{n: (f.annotation, f) for n, f in schema.model_fields.items()},
-    )
-
-    def invoke(**arguments: Any) -> Awaitable[Any]:
-        return target.ainvoke(arguments)  # type: ignore[no-any-return]
-
-    return invoke, target.name, target.description, arguments, None
-
-
-def facts_schema(resolver: FactResolver) -> dict[str, Any] | None:
-    """Return the JSON Schema of what a fact resolver returns, or None if it does not say."""
-    returned = get_type_hints(resolver).get("return")
-    if returned is None or returned in (dict, Mapping, Any):
-        return None
-    return TypeAdapter(returned).json_schema()
+def _caller() -> tuple[str, int] | None:
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_lineno

@@ -19,6 +19,7 @@ ConcertmasterError
 ├── ModelError             CM400  no model, or the model failed
 │   └── ModelUnavailable   CM401  every declared model failed or none is configured
 ├── ToolError              CM500  a tool failed, timed out or returned what it must not
+│   └── ToolUncertain      CM501  it stopped without telling whether it took effect
 ├── EffectInDoubt          CM510  whether an effect took place is unknown
 ├── RequestError           CM600  the message cannot be accepted as it is
 ├── ThreadForbidden        CM610  the thread belongs to another principal
@@ -52,6 +53,7 @@ __all__ = [
     "StorageError",
     "ThreadForbidden",
     "ToolError",
+    "ToolUncertain",
     "UnknownPrincipal",
     "UnknownRun",
     "WorkspaceError",
@@ -184,6 +186,12 @@ class ToolError(ConcertmasterError):
     """A tool failed, timed out or returned what it must not. Tools may raise it themselves."""
 
     code = "CM500"
+
+
+class ToolUncertain(ToolError):
+    """A tool stopped without telling whether it took effect: a timeout, an unexpected error."""
+
+    code = "CM501"
 
 
 class EffectInDoubt(ConcertmasterError):

@@ -1,1 +1,1 @@
-
+"""How work flows: state, supervisor, gate nodes, review, readiness, compilation."""

@@ -1,0 +1,93 @@
+"""Concertmaster: a governed multi-agent framework on LangGraph.
+
+>>> import concertmaster as cm
+>>> async def main():
+...     async with cm.open("examples/support_desk") as desk:
+...         run = await desk.run("Where is order 1042?", principal="ana")
+...         print(run.outcome.text)
+
+Names are loaded when they are first used, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concertmaster.contracts import (
+        Approval,
+        Approve,
+        Edit,
+        Outcome,
+        Principal,
+        Reject,
+        Respond,
+    )
+    from concertmaster.errors import ConcertmasterError
+    from concertmaster.graphs.readiness import check
+    from concertmaster.graphs.workspace import Workspace
+    from concertmaster.orchestrator.desk import Desk
+    from concertmaster.orchestrator.opening import open_desk as open  # noqa: A004
+    from concertmaster.orchestrator.run import Run
+    from concertmaster.orchestrator.sync import SyncDesk as open_sync  # noqa: N813
+    from concertmaster.tools.context import ToolContext
+    from concertmaster.tools.declaration import Tool, declare
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Approval": ("concertmaster.contracts", "Approval"),
+    "Approve": ("concertmaster.contracts", "Approve"),
+    "ConcertmasterError": ("concertmaster.errors", "ConcertmasterError"),
+    "Desk": ("concertmaster.orchestrator.desk", "Desk"),
+    "Edit": ("concertmaster.contracts", "Edit"),
+    "Outcome": ("concertmaster.contracts", "Outcome"),
+    "Principal": ("concertmaster.contracts", "Principal"),
+    "Reject": ("concertmaster.contracts", "Reject"),
+    "Respond": ("concertmaster.contracts", "Respond"),
+    "Run": ("concertmaster.orchestrator.run", "Run"),
+    "Tool": ("concertmaster.tools.declaration", "Tool"),
+    "ToolContext": ("concertmaster.tools.context", "ToolContext"),
+    "Workspace": ("concertmaster.graphs.workspace", "Workspace"),
+    "check": ("concertmaster.graphs.readiness", "check"),
+    "declare": ("concertmaster.tools.declaration", "declare"),
+    "open": ("concertmaster.orchestrator.opening", "open_desk"),
+    "open_sync": ("concertmaster.orchestrator.sync", "SyncDesk"),
+}
+
+__all__ = [
+    "Approval",
+    "Approve",
+    "ConcertmasterError",
+    "Desk",
+    "Edit",
+    "Outcome",
+    "Principal",
+    "Reject",
+    "Respond",
+    "Run",
+    "Tool",
+    "ToolContext",
+    "Workspace",
+    "__version__",
+    "check",
+    "declare",
+    "open",
+    "open_sync",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its room when it is first used."""
+    try:
+        module, attribute = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module 'concertmaster' has no attribute {name!r}") from None
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -258,7 +258,8 @@ class SlotSpec(Spec):
     """A typed value that a playbook needs from the message.
 
     `money` is read into minor units (cents). `pattern` is a regular expression whose first group
-    is the value. A required slot without a value makes the desk ask `question`.
+    is the value. A required slot without a value makes the desk ask `question`. With `carry`, a
+    value that the principal gave earlier on the thread is used when this message has none.
     """
 
     name: Name
@@ -266,6 +267,7 @@ class SlotSpec(Spec):
     pattern: str | None = None
     values: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     required: bool = True
+    carry: bool = False
     question: str | None = None
 
 

@@ -1,0 +1,1 @@
+"""The host: homes, runs, threads, decisions, recovery around a compiled graph."""

@@ -1,0 +1,389 @@
+"""The host of one opened workspace: runs, streams, decisions, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from concertmaster.agents.task import Services
+from concertmaster.contracts import (
+    FINAL,
+    Answer,
+    Approval,
+    AuditEvent,
+    Outcome,
+    Principal,
+    RunRecord,
+    StreamEvent,
+    Turn,
+    new_id,
+    now,
+    plain_text,
+)
+from concertmaster.contracts.events import RunEnded
+from concertmaster.errors import ConfigError, RequestError, StorageError, UnknownRun
+from concertmaster.graphs.compile import Graph
+from concertmaster.graphs.terminals import MESSAGES
+from concertmaster.orchestrator.home import Home
+from concertmaster.orchestrator.people import People
+from concertmaster.orchestrator.run import Run
+from concertmaster.orchestrator.runs import Runs, ThreadRecord
+from concertmaster.orchestrator.segments import Progress, Segments, Settled
+from concertmaster.orchestrator.streaming import as_event, text_parts
+from concertmaster.storage import Database
+
+__all__ = ["Desk"]
+
+_ID_LIMIT = 128
+
+
+class Desk:
+    """An opened workspace. Get one from `concertmaster.open`.
+
+    `graph` is an ordinary LangGraph `CompiledStateGraph`.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        database: Database,
+        services: Services,
+        graph: Graph,
+        people: People,
+        runs: Runs,
+        segments: Segments,
+        workspace: Path | None,
+    ) -> None:
+        self.home = home
+        self.database = database
+        self.services = services
+        self.graph = graph
+        self.people = people
+        self.runs = runs
+        self.workspace = workspace
+        self._segments = segments
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.services.name
+
+    async def run(self, text: str, *, principal: Principal | str, thread: str | None = None) -> Run:
+        """Answer one message, as far as it goes without a person.
+
+        Args:
+            text: the message, at most `limits.message` characters.
+            principal: who asks: a Principal, or an id that the workspace or the host knows.
+            thread: the conversation; a new one by default.
+
+        Returns:
+            The run: ended, awaiting review, or queued behind a run that waits on its thread.
+
+        Raises:
+            RequestError: the message is empty or too long.
+            UnknownPrincipal, ThreadForbidden, HomeBusy, StorageError.
+        """
+        return await self._take(text, principal, thread, None)
+
+    async def stream(
+        self, text: str, *, principal: Principal | str, thread: str | None = None
+    ) -> AsyncIterator[StreamEvent]:
+        """Answer one message like `run`, telling what happens. The last event is `RunEnded`.
+
+        Text is sent only after the critic passed it.
+        """
+        events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+        ids: dict[str, str] = {}
+
+        async def progress(told: Mapping[str, Any]) -> None:
+            if told.get("kind") == "run_started":
+                ids.update(run=told["run"], thread=told["thread"])
+            event = as_event(told, ids)
+            if event is not None:
+                await events.put(event)
+
+        async def work() -> Run:
+            try:
+                return await self._take(text, principal, thread, progress)
+            finally:
+                await events.put(None)
+
+        task = asyncio.create_task(work())
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            run = await task
+        finally:
+            if not task.done():
+                task.cancel()
+        for event in text_parts(run):
+            yield event
+        yield RunEnded(run=run.id, thread=run.thread, outcome=run.outcome)
+
+    async def decide(self, approval: str, answer: Answer, *, principal: Principal | str) -> Run:
+        """Give a person's answer to an approval and take the run up again.
+
+        Messages that were queued behind the run follow, once it has ended.
+
+        Raises:
+            ApprovalUnknown, ApprovalStale, ApprovalForbidden: the answer was refused.
+        """
+        reviewer = self.people.admit(principal)
+        async with self.home.busy():
+            decided = await self.services.approvals.decide(approval, answer, reviewer)
+            record = await self.runs.get(decided.run)
+            if decided.status == "pending":
+                return await self._face(record, None)
+            async with self._segments.lock(record.thread):
+                run = await self._proceed(record, None)
+            await self._drain(record.thread)
+            return run
+
+    async def cancel(self, run: str, *, principal: Principal | str, why: str = "") -> Run:
+        """End a run on request: its pending approvals are void, what was done stays done.
+
+        Raises:
+            UnknownRun: there is no such run, or it belongs to somebody else.
+        """
+        who = self.people.admit(principal)
+        async with self.home.busy():
+            record = await self.runs.get(run)
+            if record.principal.id != who.id:
+                raise UnknownRun(f"{who.id} has no run {run!r}")
+            if record.status in FINAL:
+                return await self._face(record, None)
+            reason = why or f"cancelled by {who.id}"
+            outcome = Outcome(status="cancelled", text="Cancelled.", cause=reason)
+            record = await self.runs.update(run, status="cancelled", outcome=outcome, unless=FINAL)  # type: ignore[arg-type]
+            await self.services.approvals.void(run, reason)
+            self._emit(record, "run.cancelled", reason, actor=who.id)
+            await self.services.trail.flush()
+            active = self._segments.active.get(run)
+            if active is not None and active is not asyncio.current_task():
+                active.cancel()
+            await self._drain(record.thread)
+            return await self._face(record, None)
+
+    async def get(self, run: str) -> Run:
+        """Return a stored run."""
+        return await self._face(await self.runs.get(run), None)
+
+    async def approvals(
+        self, *, role: str | None = None, status: str | None = "pending"
+    ) -> list[Approval]:
+        """Return stored approvals, the pending ones by default."""
+        return await self.services.approvals.list(status=status, role=role)
+
+    async def threads(self) -> list[ThreadRecord]:
+        """Return the threads, the latest first."""
+        return await self.runs.threads()
+
+    async def history(self, thread: str) -> list[Run]:
+        """Return a thread's runs, oldest first."""
+        return [await self._face(r, None) for r in await self.runs.of_thread(thread)]
+
+    async def events(
+        self, *, run: str | None = None, thread: str | None = None
+    ) -> list[AuditEvent]:
+        """Return the trail of a run or of a thread."""
+        return await self.services.trail.events(run=run, thread=thread)
+
+    async def recover(self) -> list[Run]:
+        """Take up every run that a vanished process left, and return them as they then stand.
+
+        A run is given up as failed after three attempts. A run whose principal nobody here knows
+        is left for its host.
+        """
+        recovered = []
+        async with self.home.busy():
+            for record in await self.runs.unfinished():
+                if (
+                    record.id in self._segments.active
+                    or self.people.find(record.principal.id) is None
+                ):
+                    continue
+                if record.status == "running" or await self._decided_meanwhile(record):
+                    async with self._segments.lock(record.thread):
+                        recovered.append(await self._recover(record))
+            for thread in {r.thread for r in await self.runs.with_status("queued")}:
+                recovered += await self._drain(thread)
+        return recovered
+
+    async def _decided_meanwhile(self, record: RunRecord) -> bool:
+        if record.status != "awaiting_review":
+            return False
+        found = await self.services.approvals.list(run=record.id)
+        return not any(a.status == "pending" for a in found)
+
+    async def _recover(self, record: RunRecord) -> Run:
+        self._emit(record, "run.recovered", "its process went away", attempt=record.attempts + 1)
+        if record.attempts >= 3:
+            cause = "given up after three attempts"
+            outcome = Outcome(status="failed", text=self._wording("failed"), cause=cause)
+            record = await self.runs.update(record.id, status="failed", outcome=outcome)
+            await self.services.trail.flush()
+            return await self._face(record, None)
+        record = await self.runs.update(
+            record.id, status="running", attempts=record.attempts + 1, unless=tuple(FINAL)
+        )
+        return await self._proceed(record, None)
+
+    async def _take(
+        self,
+        text: str,
+        principal: Principal | str,
+        thread: str | None,
+        progress: Progress | None,
+    ) -> Run:
+        who = self.people.admit(principal)
+        record = self._received(self._accepted(text), who, thread)
+        async with self.home.busy():
+            await self.runs.add(record)
+            self._emit(record, "run.received", f"a message of {len(record.text)} characters")
+            if progress is not None:
+                await progress({"kind": "run_started", "run": record.id, "thread": record.thread})
+            async with self._segments.lock(record.thread):
+                run = await self._when_free(record, who, progress)
+            self._segments.release(record.thread)
+            return run
+
+    def _accepted(self, text: str) -> str:
+        if not isinstance(text, str):
+            raise RequestError(f"a message is text, not {type(text).__name__}")
+        limit = self.services.spec.workflow.limits.message
+        if len(text) > limit:
+            raise RequestError(
+                f"the message has {len(text)} characters, more than the {limit} allowed",
+                hint="shorten it, or raise limits.message in workflow.yaml",
+            )
+        cleaned = plain_text(text)
+        if not cleaned.strip():
+            raise RequestError("the message is empty", hint="write what you want to know or do")
+        return cleaned
+
+    def _received(self, text: str, who: Principal, thread: str | None) -> RunRecord:
+        thread = thread if thread is not None else new_id("thread")
+        if not thread or len(thread) > _ID_LIMIT or not thread.isprintable():
+            raise ConfigError(
+                "a thread id has 1 to 128 printable characters", hint="leave it out for a new one"
+            )
+        stamp = now().isoformat()
+        return RunRecord(
+            id=new_id("run"),
+            thread=thread,
+            workspace=self.name,
+            principal=who,
+            text=text,
+            status="queued",
+            created=stamp,
+            updated=stamp,
+        )
+
+    async def _when_free(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
+        """Run a message unless its thread waits for a person; it then stays queued."""
+        if await self.runs.with_status("awaiting_review", thread=record.thread):
+            why = "the thread waits for a person; the message follows after that"
+            self._emit(record, "run.queued", why)
+            await self.services.trail.flush()
+            return await self._face(record, None)
+        record = await self.runs.update(record.id, status="running", unless=tuple(FINAL))
+        if record.status in FINAL:
+            return await self._face(record, None)
+        self._emit(record, "run.started", "the thread is free")
+        return await self._settle(record, self._segments.begin(record, who, progress))
+
+    async def _proceed(self, record: RunRecord, progress: Progress | None) -> Run:
+        record = await self.runs.get(record.id)
+        if record.status in FINAL:
+            return await self._face(record, None)
+        who = self.people.find(record.principal.id)
+        if who is None:
+            who = self.people.admit(record.principal)
+        record = await self.runs.update(record.id, status="running", unless=tuple(FINAL))
+        return await self._settle(record, self._segments.proceed(record, who, progress))
+
+    async def _settle(self, record: RunRecord, segment: Any) -> Run:
+        """Wait for a segment and store where it came to rest, even if the caller gives up."""
+        try:
+            settled: Settled = await segment
+        except asyncio.CancelledError:
+            await asyncio.shield(self._interrupted(record))
+            raise
+        outcome = settled.outcome
+        record = await self.runs.update(
+            record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
+        )
+        await self.services.trail.flush()
+        return await self._face(record, settled.turn)
+
+    async def _interrupted(self, record: RunRecord) -> None:
+        """A caller went away in the middle: cancel what did nothing yet, keep the rest for recovery."""
+        if await self.services.ledger.effects(record.id):
+            return
+        outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")
+        await self.runs.update(record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL))
+        await self.services.approvals.void(record.id, "the caller went away")
+        self._emit(record, "run.cancelled", "the caller went away")
+        await self.services.trail.flush()
+
+    async def _drain(self, thread: str) -> list[Run]:
+        """Run what was queued on a thread, in order, until it waits again."""
+        done = []
+        for record in await self.runs.with_status("queued", thread=thread):
+            who = self.people.find(record.principal.id) or self.people.admit(record.principal)
+            async with self._segments.lock(thread):
+                fresh = await self.runs.get(record.id)
+                if fresh.status != "queued":
+                    continue
+                run = await self._when_free(fresh, who, None)
+            if run.status == "queued":
+                break
+            done.append(run)
+        return done
+
+    async def _face(self, record: RunRecord, turn: Turn | None) -> Run:
+        pending = await self.services.approvals.list(run=record.id, status="pending")
+        outcome = record.outcome or Outcome(
+            status=record.status,
+            text=self._wording("waiting") if record.status in ("queued", "awaiting_review") else "",
+        )
+        return Run(
+            id=record.id,
+            thread=record.thread,
+            principal=record.principal.id,
+            text=record.text,
+            status=record.status,
+            outcome=outcome,
+            pending=tuple(pending),
+            events=tuple(await self.services.trail.events(run=record.id)),
+            turn=turn,
+        )
+
+    def _wording(self, key: str) -> str:
+        return self.services.spec.workflow.messages.get(key) or MESSAGES[key]
+
+    def _emit(
+        self, record: RunRecord, type_: Any, why: str, *, actor: str = "orchestrator", **data: Any
+    ) -> None:
+        self.services.trail.emit(
+            type_,
+            why=why,
+            actor=actor,
+            run=record.id,
+            thread=record.thread,
+            on_behalf_of=record.principal.id,
+            **data,
+        )
+
+    async def close(self) -> None:
+        """Write what is left and let go of files."""
+        try:
+            await self.services.trail.flush()
+        except StorageError:
+            pass
+        if self.services.knowledge is not None:
+            self.services.knowledge.close()
+        self.database.close()

@@ -1,0 +1,198 @@
+"""Opening a workspace: readiness, stores, knowledge, classifier, graph, recovery."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concertmaster.agents.task import Services
+from concertmaster.audit import Trail
+from concertmaster.audit.migrations import MIGRATIONS as AUDIT
+from concertmaster.errors import NotReady
+from concertmaster.graphs.compile import compile_graph
+from concertmaster.graphs.readiness import check
+from concertmaster.graphs.session import Sessions
+from concertmaster.graphs.workspace import Workspace
+from concertmaster.models.classifier import IntentModel
+from concertmaster.models.registry import Models
+from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.home import Home, base_dir
+from concertmaster.orchestrator.people import People, Resolver
+from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
+from concertmaster.orchestrator.runs import Runs
+from concertmaster.orchestrator.segments import Segments
+from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
+from concertmaster.policies.approvals import Approvals
+from concertmaster.policies.engine import PolicyEngine
+from concertmaster.policies.gate import Gate
+from concertmaster.retrieval.knowledge import Knowledge
+from concertmaster.storage import Database
+from concertmaster.tools.artifacts import Artifacts
+from concertmaster.tools.ledger import MIGRATIONS as LEDGER
+from concertmaster.tools.ledger import Ledger
+from concertmaster.tools.plans import MIGRATIONS as PLANS
+from concertmaster.tools.plans import Plans
+
+if TYPE_CHECKING:
+    from concertmaster.retrieval.embeddings import Embedder
+
+__all__ = ["MIGRATIONS", "open_desk", "prepare_knowledge"]
+
+MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *PLANS)
+
+
+@asynccontextmanager
+async def open_desk(
+    workspace: str | Path | Workspace,
+    *,
+    home: str | Path | None = None,
+    model: Any = None,
+    resolve: Resolver | None = None,
+    embedder: Embedder | None = None,
+    draft: bool = False,
+    recover: bool = True,
+) -> AsyncIterator[Desk]:
+    """Open a workspace and close it again.
+
+    Args:
+        workspace: its folder, or one built in Python.
+        home: where its data lie; a folder named after it under CONCERTMASTER_HOME by default.
+        model: `openai:NAME`, the URL of an OpenAI-compatible server, or a LangChain chat model;
+            none by default.
+        resolve: returns the principal behind an id with the roles it has now.
+        embedder: another embedding than the built-in one.
+        draft: open it even though the readiness gate found errors.
+        recover: take up runs that a vanished process left.
+
+    Raises:
+        WorkspaceError: its files cannot be read.
+        NotReady: the readiness gate found errors.
+        HomeError, StorageError, PolicyError, IndexMismatch, ConfigError.
+    """
+    loaded = workspace if isinstance(workspace, Workspace) else Workspace.load(workspace)
+    _gate(loaded, draft)
+    place = Home.prepare(Path(home).expanduser() if home else base_dir() / loaded.name, loaded.path)
+    async with place.busy():
+        database = Database.open(place.database, MIGRATIONS)
+        try:
+            services = await _services(loaded, place, database, model, embedder)
+        except BaseException:
+            database.close()
+            raise
+    people = People(loaded.spec.principals.principals, resolve)
+    sessions = Sessions(people.find)
+    async with _checkpointer(place.database) as checkpointer:
+        graph = compile_graph(services, sessions, checkpointer)
+        desk = Desk(
+            home=place,
+            database=database,
+            services=services,
+            graph=graph,
+            people=people,
+            runs=Runs(database),
+            segments=Segments(graph, services, sessions),
+            workspace=loaded.path,
+        )
+        try:
+            if recover:
+                await desk.recover()
+            yield desk
+        finally:
+            await desk.close()
+
+
+def _gate(workspace: Workspace, draft: bool) -> None:
+    problems = check(workspace)
+    errors = [p for p in problems if p.severity == "error"]
+    if errors and not draft:
+        listed = "\n".join(f"  {p}" for p in errors[:10])
+        more = f"\n  … and {len(errors) - 10} more" if len(errors) > 10 else ""
+        raise NotReady(
+            f"workspace {workspace.name!r} is not ready:\n{listed}{more}",
+            hint="`concertmaster check` lists everything; draft=True (--draft) opens it anyway",
+            problems=tuple(problems),
+        )
+
+
+async def _services(
+    workspace: Workspace,
+    home: Home,
+    database: Database,
+    model: Any,
+    embedder: Embedder | None,
+) -> Services:
+    shapes = workspace.toolbox.shapes()
+    trail = Trail(database, workspace.name)
+    knowledge = await prepare_knowledge(workspace, home, embedder)
+    await asyncio.to_thread(workspace.toolbox.setup, home.data)
+    return Services(
+        name=workspace.name,
+        spec=workspace.spec,
+        toolbox=workspace.toolbox,
+        gate=Gate(PolicyEngine.load(workspace.policies, shapes), shapes, workspace.name),
+        approvals=Approvals(database, trail),
+        ledger=Ledger(database, trail),
+        plans=Plans(database),
+        artifacts=Artifacts(home.artifacts),
+        trail=trail,
+        models=Models.of(model),
+        knowledge=knowledge,
+        classifier=await asyncio.to_thread(_classifier, workspace, home, knowledge, embedder),
+        data_dir=home.data,
+        customs=_customs(workspace),
+    )
+
+
+async def prepare_knowledge(
+    workspace: Workspace, home: Home, embedder: Embedder | None, *, sync: bool = True
+) -> Knowledge | None:
+    """Open the index and bring it up to date with the workspace's own documents."""
+    spec = workspace.spec.workflow.knowledge
+    if spec is None:
+        return None
+    knowledge = Knowledge.open(home.index, embedder=embedder, spec=spec)
+    if sync and workspace.knowledge:
+        await knowledge.ingest(workspace.knowledge)
+    return knowledge
+
+
+def _classifier(
+    workspace: Workspace, home: Home, knowledge: Knowledge | None, embedder: Embedder | None
+) -> IntentModel | None:
+    """Load the trained classifier, or train it when the utterances changed."""
+    intents = workspace.spec.intents
+    if not intents.intents:
+        return None
+    from concertmaster.retrieval.embeddings import default_embedder
+
+    used = embedder or default_embedder()
+    examples = {i.name: list(i.utterances) for i in intents.intents}
+    fingerprint = IntentModel.fingerprint_of(examples, intents.out_of_scope, used.name)
+    stored = home.intents / "model.npz"
+    if stored.is_file():
+        model = IntentModel.load(stored, used.embed)
+        if model.fingerprint == fingerprint:
+            return model
+    model = IntentModel.train(examples, intents.out_of_scope, used.embed, used.name)
+    model.save(stored)
+    return model
+
+
+def _customs(workspace: Workspace) -> Mapping[str, Any]:
+    return workspace.customs
+
+
+@asynccontextmanager
+async def _checkpointer(path: Path) -> AsyncIterator[Any]:
+    import aiosqlite
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    async with aiosqlite.connect(path, timeout=30) as connection:
+        await connection.execute("PRAGMA synchronous=FULL")
+        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
+        await saver.setup()
+        yield saver

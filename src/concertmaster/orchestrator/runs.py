@@ -1,0 +1,197 @@
+"""The runs table: every message is here before anything happens with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from concertmaster.contracts import Outcome, Principal, RunRecord, Status, now
+from concertmaster.errors import StorageError, ThreadForbidden, UnknownRun
+from concertmaster.storage import Database, Migration
+
+__all__ = ["MIGRATIONS", "Runs", "ThreadRecord"]
+
+MIGRATIONS = (
+    Migration(
+        "runs",
+        1,
+        """
+        CREATE TABLE threads (
+            id TEXT PRIMARY KEY, principal TEXT NOT NULL, tenant TEXT,
+            created TEXT NOT NULL, updated TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE runs (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            thread TEXT NOT NULL REFERENCES threads (id), status TEXT NOT NULL,
+            updated TEXT NOT NULL, record TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX runs_by_thread ON runs (thread, seq);
+        CREATE INDEX runs_by_status ON runs (status, seq);
+        """,
+    ),
+)
+
+ThreadRecord = dict[str, str | int | None]
+
+
+class Runs:
+    """Runs and the threads that they belong to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, record: RunRecord) -> None:
+        """Store a new run; its thread is made on its first message and then belongs to its owner.
+
+        Raises:
+            ThreadForbidden: the thread belongs to another principal.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            _own(connection, record)
+            connection.execute(
+                "INSERT INTO runs (id, thread, status, updated, record) VALUES (?, ?, ?, ?, ?)",
+                (record.id, record.thread, record.status, record.updated, _dump(record)),
+            )
+
+        await self._database.write(work)
+
+    async def update(
+        self,
+        run: str,
+        *,
+        status: Status,
+        outcome: Outcome | None = None,
+        attempts: int | None = None,
+        unless: Sequence[str] = (),
+    ) -> RunRecord:
+        """Change a run's status and return it as it now stands.
+
+        A run whose status is in `unless` stays as it is (a cancelled run is not revived).
+        """
+
+        def work(connection: sqlite3.Connection) -> RunRecord:
+            record = _load(connection, run)
+            if record.status in unless:
+                return record
+            changes: dict[str, object] = {"status": status, "updated": now().isoformat()}
+            if outcome is not None:
+                changes["outcome"] = outcome
+            if attempts is not None:
+                changes["attempts"] = attempts
+            changed = record.model_copy(update=changes)
+            connection.execute(
+                "UPDATE runs SET status = ?, updated = ?, record = ? WHERE id = ?",
+                (changed.status, changed.updated, _dump(changed), run),
+            )
+            return changed
+
+        return await self._database.write(work)
+
+    async def get(self, run: str) -> RunRecord:
+        """Return a run.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        return await self._database.read(lambda c: _load(c, run))
+
+    async def of_thread(self, thread: str) -> list[RunRecord]:
+        """Return a thread's runs, oldest first.
+
+        Raises:
+            UnknownRun: there is no such thread.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[RunRecord]:
+            if not connection.execute("SELECT 1 FROM threads WHERE id = ?", (thread,)).fetchone():
+                raise UnknownRun(
+                    f"there is no thread {thread!r} here",
+                    hint="`concertmaster threads list` names those that exist",
+                )
+            return _rows(connection, "thread = ?", (thread,))
+
+        return await self._database.read(work)
+
+    async def with_status(self, *statuses: Status, thread: str | None = None) -> list[RunRecord]:
+        """Return the runs in any of the statuses, oldest first."""
+        marks = ", ".join("?" for _ in statuses)
+        where, values = f"status IN ({marks})", tuple(statuses)
+        if thread is not None:
+            where, values = f"{where} AND thread = ?", (*values, thread)  # type: ignore[assignment]
+        return await self._database.read(lambda c: _rows(c, where, values))
+
+    async def unfinished(self) -> list[RunRecord]:
+        """Return the runs that have not ended, oldest first."""
+        return await self.with_status("queued", "running", "awaiting_review")
+
+    async def threads(self, limit: int = 100) -> list[ThreadRecord]:
+        """Return the threads, the latest first, with their number of runs and last status."""
+
+        def work(connection: sqlite3.Connection) -> list[ThreadRecord]:
+            rows = connection.execute(
+                "SELECT t.id, t.principal, t.tenant, t.created, t.updated,"
+                " count(r.id) AS runs,"
+                " (SELECT status FROM runs WHERE thread = t.id ORDER BY seq DESC LIMIT 1) AS status"
+                " FROM threads t LEFT JOIN runs r ON r.thread = t.id"
+                " GROUP BY t.id ORDER BY t.updated DESC LIMIT ?",
+                (limit,),
+            )
+            return [dict(row) for row in rows]
+
+        return await self._database.read(work)
+
+
+def _own(connection: sqlite3.Connection, record: RunRecord) -> None:
+    owner: Principal = record.principal
+    row = connection.execute(
+        "SELECT principal, tenant FROM threads WHERE id = ?", (record.thread,)
+    ).fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO threads (id, principal, tenant, created, updated) VALUES (?, ?, ?, ?, ?)",
+            (record.thread, owner.id, owner.tenant, record.created, record.updated),
+        )
+    elif (row["principal"], row["tenant"]) != (owner.id, owner.tenant):
+        raise ThreadForbidden(
+            f"thread {record.thread!r} belongs to another principal",
+            hint="start a thread of your own",
+        )
+    else:
+        connection.execute(
+            "UPDATE threads SET updated = ? WHERE id = ?", (record.updated, record.thread)
+        )
+
+
+def _load(connection: sqlite3.Connection, run: str) -> RunRecord:
+    row = connection.execute("SELECT id, status, record FROM runs WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        raise UnknownRun(
+            f"there is no run {run!r} here", hint="`concertmaster threads list` names the threads"
+        )
+    return _read(row)
+
+
+def _rows(
+    connection: sqlite3.Connection, where: str, values: tuple[object, ...]
+) -> list[RunRecord]:
+    rows = connection.execute(
+        f"SELECT id, status, record FROM runs WHERE {where} ORDER BY seq", values
+    )
+    return [_read(row) for row in rows]
+
+
+def _read(row: sqlite3.Row) -> RunRecord:
+    try:
+        return RunRecord.model_validate_json(row["record"])
+    except ValidationError as error:
+        raise StorageError(
+            f"the stored run {row['id']!r} cannot be read ({error.error_count()} problems)",
+            hint="restore a backup of the home directory",
+        ) from None
+
+
+def _dump(record: RunRecord) -> str:
+    return record.model_dump_json()

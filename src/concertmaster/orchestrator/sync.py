@@ -1,0 +1,108 @@
+"""The one synchronous face: the same desk, driven from code without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
+from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.opening import open_desk
+from concertmaster.orchestrator.run import Run
+
+__all__ = ["SyncDesk"]
+
+T = TypeVar("T")
+
+
+class SyncDesk:
+    """A desk for scripts: `with cm.open_sync("examples/support_desk") as desk: desk.run(…)`.
+
+    It runs its own event loop in one thread; the arguments are those of `concertmaster.open`.
+    """
+
+    def __init__(self, workspace: str | Path, **options: Any) -> None:
+        self._opening: AbstractAsyncContextManager[Desk] = open_desk(workspace, **options)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="concertmaster-sync", daemon=True
+        )
+        self._desk: Desk | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._desk = self._wait(self._opening.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._wait(self._opening.__aexit__(kind, error, trace))
+        finally:
+            self._stop()
+
+    @property
+    def desk(self) -> Desk:
+        """The asynchronous desk underneath."""
+        if self._desk is None:
+            raise RuntimeError("the desk is not open: use it in a with statement")
+        return self._desk
+
+    @property
+    def graph(self) -> Any:
+        """The compiled graph."""
+        return self.desk.graph
+
+    def run(self, text: str, *, principal: Principal | str, thread: str | None = None) -> Run:
+        """Answer one message; see `Desk.run`."""
+        return self._wait(self.desk.run(text, principal=principal, thread=thread))
+
+    def decide(self, approval: str, answer: Answer, *, principal: Principal | str) -> Run:
+        """Answer an approval; see `Desk.decide`."""
+        return self._wait(self.desk.decide(approval, answer, principal=principal))
+
+    def approvals(self, *, role: str | None = None) -> list[Approval]:
+        """Return the pending approvals; see `Desk.approvals`."""
+        return self._wait(self.desk.approvals(role=role))
+
+    def history(self, thread: str) -> list[Run]:
+        """Return a thread's runs; see `Desk.history`."""
+        return self._wait(self.desk.history(thread))
+
+    def stream(
+        self, text: str, *, principal: Principal | str, thread: str | None = None
+    ) -> Iterator[StreamEvent]:
+        """Answer one message, event by event; see `Desk.stream`."""
+        events = self.desk.stream(text, principal=principal, thread=thread)
+
+        async def following() -> StreamEvent | None:
+            return await anext(events, None)
+
+        while (event := self._wait(following())) is not None:
+            yield event
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

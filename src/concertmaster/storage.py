@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 from concertmaster.errors import HomeReadOnly, HomeVersion, StorageError
 
-__all__ = ["Database", "Migration"]
+__all__ = ["Database", "Migration", "storage_error"]
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Database:
             if not read_only:
                 database._migrate(sorted(migrations, key=lambda m: (m.room, m.version)))
         except sqlite3.Error as error:
-            raise _told(error, path) from error
+            raise storage_error(error, path) from error
         return database
 
     def _migrate(self, migrations: Iterable[Migration]) -> None:
@@ -123,14 +123,14 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise _told(error, self.path) from error
+            raise storage_error(error, self.path) from error
         return result
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return work(self._connection)
         except sqlite3.Error as error:
-            raise _told(error, self.path) from error
+            raise storage_error(error, self.path) from error
 
     def backup(self, target: Path) -> None:
         """Copy a consistent snapshot to a new file; other work waits meanwhile."""
@@ -138,7 +138,7 @@ class Database:
         try:
             self._thread.submit(self._connection.backup, copy).result()
         except sqlite3.Error as error:
-            raise _told(error, target) from error
+            raise storage_error(error, target) from error
         finally:
             copy.close()
 
@@ -148,7 +148,8 @@ class Database:
         self._thread.shutdown()
 
 
-def _told(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:
+def storage_error(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:
+    """Return what an SQLite error means for the file, in words and with a way out."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return HomeReadOnly(

@@ -1,0 +1,103 @@
+"""How approvals are stored: one JSON record a row, checked whenever it is read."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+
+from pydantic import ValidationError
+
+from concertmaster.contracts import Approval
+from concertmaster.errors import StorageError
+from concertmaster.storage import Migration
+
+__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "find", "fresh_id", "insert", "replace"]
+
+SCHEMA_VERSION = 1
+
+# As in the trail, columns are generated from the record, so that they cannot contradict it.
+_APPROVALS = """
+CREATE TABLE approvals (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace TEXT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    id TEXT GENERATED ALWAYS AS (json_extract(record, '$.id')) STORED NOT NULL UNIQUE,
+    run TEXT GENERATED ALWAYS AS (json_extract(record, '$.run')) STORED NOT NULL,
+    thread TEXT GENERATED ALWAYS AS (json_extract(record, '$.thread')) STORED NOT NULL,
+    position INTEGER GENERATED ALWAYS AS (json_extract(record, '$.position')) STORED NOT NULL,
+    requester TEXT GENERATED ALWAYS AS (json_extract(record, '$.requester')) STORED NOT NULL,
+    status TEXT GENERATED ALWAYS AS (json_extract(record, '$.status')) STORED NOT NULL
+) STRICT;
+CREATE INDEX approvals_by_run ON approvals (run, position, seq);
+CREATE INDEX approvals_by_status ON approvals (status, seq);
+CREATE UNIQUE INDEX approvals_one_pending ON approvals (workspace, run, position)
+WHERE status = 'pending'
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(room="approvals", version=1, sql=_APPROVALS),)
+
+_COLUMNS = frozenset({"id", "run", "thread", "position", "requester", "status"})
+
+
+def find(connection: sqlite3.Connection, workspace: str, **wanted: str | int) -> list[Approval]:
+    """Return the approvals of a workspace with these column values, oldest first.
+
+    Raises:
+        StorageError: a row is damaged or of another version.
+    """
+    unknown = set(wanted) - _COLUMNS
+    if unknown:
+        raise ValueError(f"approvals have no column {sorted(unknown)}")
+    clauses = " AND ".join(["workspace = ?", *(f"{name} = ?" for name in wanted)])
+    rows = connection.execute(
+        f"SELECT id, schema_version, record FROM approvals WHERE {clauses} ORDER BY seq",
+        (workspace, *wanted.values()),
+    )
+    return [_read(row) for row in rows]
+
+
+def insert(connection: sqlite3.Connection, workspace: str, approval: Approval) -> None:
+    """Store a new approval."""
+    connection.execute(
+        "INSERT INTO approvals (workspace, schema_version, record) VALUES (?, ?, ?)",
+        (workspace, SCHEMA_VERSION, _text(approval)),
+    )
+
+
+def replace(connection: sqlite3.Connection, workspace: str, approval: Approval) -> None:
+    """Store what became of a pending approval."""
+    connection.execute(
+        "UPDATE approvals SET record = ? WHERE workspace = ? AND id = ? AND status = 'pending'",
+        (_text(approval), workspace, approval.id),
+    )
+
+
+def fresh_id(connection: sqlite3.Connection) -> str:
+    """Return an id that is short enough to type and not taken: `apr-` and eight hex digits."""
+    while True:
+        id_ = f"apr-{secrets.token_hex(4)}"
+        if connection.execute("SELECT 1 FROM approvals WHERE id = ?", (id_,)).fetchone() is None:
+            return id_
+
+
+def _text(approval: Approval) -> str:
+    # Not `model_dump_json`: it writes NaN and Infinity as null.
+    return json.dumps(approval.model_dump(), ensure_ascii=True, allow_nan=False)
+
+
+def _read(row: sqlite3.Row) -> Approval:
+    if row["schema_version"] != SCHEMA_VERSION:
+        raise StorageError(
+            f"approval {row['id']} has version {row['schema_version']},"
+            f" this release reads {SCHEMA_VERSION}",
+            hint="read it with the release that wrote it, or a newer one",
+        )
+    try:
+        return Approval.model_validate(json.loads(row["record"]))
+    except (ValueError, ValidationError):
+        raise StorageError(
+            f"approval {row['id']} is damaged: what is stored is no approval",
+            hint="restore a backup, or cancel its run",
+        ) from None

@@ -1,1 +1,1 @@
-
+"""What may be known: documents, passages, embeddings and an index filtered by access."""

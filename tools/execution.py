@@ -1,0 +1,125 @@
+"""Running one tool once or, where that is safe, a few times: bounded, checked, in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from concertmaster.contracts import plain_text
+from concertmaster.errors import ToolError, ToolUncertain
+from concertmaster.tools.context import ToolContext
+from concertmaster.tools.declaration import Tool
+from concertmaster.tools.plain import NotPlain, plain_json
+from concertmaster.tools.threads import CallHung, CallStopped, bounded_call
+
+__all__ = ["run_tool", "told"]
+
+_FIRST_PAUSE = 0.1
+_LONGEST_MESSAGE = 300
+_SHORTEST_HIDDEN = 3
+
+
+async def run_tool(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    ctx: ToolContext,
+    *,
+    deadline: float | None = None,
+    attempts: int = 1,
+) -> Any:
+    """Run a tool and return its result as plain JSON.
+
+    Args:
+        tool: what to run. This function asks no policy: whoever calls it has.
+        arguments: checked against the tool's schema first.
+        ctx: injected where the tool asks for it.
+        deadline: a time of the event loop's clock after which no attempt begins or goes on.
+        attempts: how often in all a read or an idempotent tool is tried when it breaks down.
+            What the tool itself tells with a ToolError is its answer, and is not tried again;
+            a tool that does not know how its call ended raises ToolUncertain.
+
+    Raises:
+        ToolError: the arguments do not fit, or the tool says that it could not do it.
+        ToolUncertain: it broke down, timed out, or returned what cannot be kept. For a tool with
+            an effect this leaves open whether the effect took place.
+    """
+    tries = max(attempts, 1) if tool.idempotent else 1
+    for number in range(1, tries + 1):
+        try:
+            returned = await _attempt(tool, arguments, ctx, deadline)
+            break
+        except ToolUncertain:
+            pause = _FIRST_PAUSE * 2 ** (number - 1)
+            if number == tries or _left(deadline, pause) <= 0:
+                raise
+            await asyncio.sleep(pause)
+    return await _kept(tool, returned)
+
+
+async def _attempt(
+    tool: Tool, arguments: Mapping[str, Any], ctx: ToolContext, deadline: float | None
+) -> Any:
+    given = tool.call_arguments(arguments)
+    if tool.context_parameter is not None:
+        given[tool.context_parameter] = ctx
+    seconds = min(tool.timeout, _left(deadline))
+    if seconds <= 0:
+        raise ToolError(f"{tool.name} was not begun: no time is left for this step")
+    try:
+        return await bounded_call(tool.function, given, seconds=seconds, key=ctx.idempotency_key)
+    except ToolError as error:
+        kind = ToolUncertain if isinstance(error, ToolUncertain) else ToolError
+        raise kind(_bounded(plain_text(error.message)), hint=error.hint) from None
+    except CallHung as hung:
+        if not hung.started:
+            raise ToolError(f"{tool.name} was not begun: too many calls hang") from None
+        raise ToolUncertain(f"{tool.name} did not answer within {seconds:g} s") from None
+    except CallStopped as stopped:
+        raise ToolUncertain(f"{tool.name} broke down: {stopped}") from None
+    except Exception as error:
+        raise ToolUncertain(f"{tool.name} failed: {told(error, arguments)}") from None
+
+
+async def _kept(tool: Tool, returned: Any) -> Any:
+    try:
+        return await asyncio.to_thread(plain_json, returned)
+    except NotPlain as error:
+        kind = ToolUncertain if tool.consequential else ToolError
+        raise kind(f"{tool.name} returned what cannot be kept: {error}") from None
+    except Exception as error:
+        kind = ToolUncertain if tool.consequential else ToolError
+        raise kind(f"{tool.name} returned what cannot be read: {type(error).__name__}") from None
+
+
+def told(error: BaseException, arguments: Mapping[str, Any]) -> str:
+    """Return an exception as one bounded line, without the values that the call was given."""
+    line = " ".join(plain_text(f"{error}").split())
+    for value in sorted(set(_values(arguments)), key=len, reverse=True):
+        line = line.replace(value, "…")
+    return _bounded(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+
+
+def _values(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _values(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _values(inner)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        text = str(value)
+        if len(text) >= _SHORTEST_HIDDEN:
+            yield text
+
+
+def _bounded(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _left(deadline: float | None, spent: float = 0.0) -> float:
+    """Return the seconds that are left until the deadline."""
+    if deadline is None:
+        return float("inf")
+    return deadline - asyncio.get_running_loop().time() - spent

@@ -138,4 +138,3 @@ def _result(
         label=Label(trust=tool.trust, confidentiality=tool.label, sources=(tool.name,)),
         consequential=tool.consequential,
     )
-

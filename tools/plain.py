@@ -98,7 +98,7 @@ class _Walk:
             key = own_key.value if isinstance(own_key, Enum) else own_key
             if not isinstance(key, str | int) or isinstance(key, bool):
                 raise NotPlain(f"{place} has a {type(key).__name__} as a key")
-            name = plain_text(str(key))
+            name = plain_text(f"{key}")
             if name in result:
                 raise NotPlain(f"{place} has two keys that are the same in JSON")
             self._spend(len(name) + 4)
@@ -109,8 +109,8 @@ class _Walk:
         self._left -= size
         if self._left < 0:
             mega = self._limit >= 2**20
-            size = f"{self._limit // 2**20} MB" if mega else f"{self._limit // 2**10} KB"
-            raise NotPlain(f"the result is larger than {size}")
+            most = f"{self._limit // 2**20} MB" if mega else f"{self._limit // 2**10} KB"
+            raise NotPlain(f"the result is larger than {most}")
 
 
 def _number(value: int | float | Decimal, place: str) -> int | float | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from concertmaster.agents.executor import playbook_of, variables
 from concertmaster.agents.extractive import cite, extract
@@ -19,13 +19,15 @@ from concertmaster.retrieval.sentences import split_sentences
 
 __all__ = ["compose"]
 
+Basis = Literal["evidence", "tool", "request", "form"]
+Method = Literal["model", "extractive", "template"]
+
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _STATED = {
     "denied": "This was not done: {message}",
     "rejected": "A reviewer decided against it: {message}",
     "failed": "This could not be done: {message}",
     "in_doubt": "Whether this took place is being checked by a person: {message}",
-    "answered": "{message}",
 }
 
 
@@ -140,10 +142,10 @@ def _read(text: str, evidence: Sequence[Evidence], acted: bool) -> list[Sentence
         if not plain:
             continue
         citations = tuple(_closest(plain, by_number[n]) for n in marks if n in by_number)
-        basis = "evidence" if marks or not acted else "tool"
+        basis: Basis = "evidence" if marks or not acted else "tool"
         if plain.endswith("?"):
             basis = "form"
-        read.append(Sentence(text=plain, basis=basis, citations=citations))  # type: ignore[arg-type]
+        read.append(Sentence(text=plain, basis=basis, citations=citations))
     return read
 
 
@@ -183,12 +185,12 @@ def _scalar(value: object) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 
-def _plain(text: str, basis: str) -> list[Sentence]:
+def _plain(text: str, basis: Basis) -> list[Sentence]:
     spans = split_sentences(text) or [(0, len(text))]
-    return [Sentence(text=text[a:b], basis=basis) for a, b in spans]  # type: ignore[arg-type]
+    return [Sentence(text=text[a:b], basis=basis) for a, b in spans]
 
 
-def _join(sentences: Sequence[Sentence], method: str) -> Draft:
+def _join(sentences: Sequence[Sentence], method: Method) -> Draft:
     parts = []
     for sentence in sentences:
         marks = "".join(f" [{n}]" for n in dict.fromkeys(c.number for c in sentence.citations))
@@ -196,5 +198,5 @@ def _join(sentences: Sequence[Sentence], method: str) -> Draft:
     return Draft(
         text=" ".join(parts),
         sentences=tuple(sentences),
-        method=method,  # type: ignore[arg-type]
+        method=method,
     )

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from concertmaster.policies.approvals import Approvals
     from concertmaster.policies.gate import Gate
     from concertmaster.retrieval.knowledge import Knowledge
-    from concertmaster.tools.artifacts import Artifacts
-    from concertmaster.tools.ledger import Ledger
+    from concertmaster.tools.effects import Carrier
     from concertmaster.tools.plans import Plans
     from concertmaster.tools.toolbox import Toolbox
 
@@ -44,9 +43,8 @@ class Services:
     toolbox: Toolbox
     gate: Gate
     approvals: Approvals
-    ledger: Ledger
     plans: Plans
-    artifacts: Artifacts
+    carrier: Carrier
     trail: Trail
     models: Models
     knowledge: Knowledge | None

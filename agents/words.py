@@ -8,13 +8,15 @@ from functools import lru_cache
 __all__ = ["coverage", "names", "numbers", "words"]
 
 _STOP = frozenset(
-    """a about after again all also am an and any are as at be because been before being between
-    both but by can could did do does doing don down during each few for from further had has have having
-    he her here hers him his how i if in into is isn it its itself just ll me more most my myself no
-    nor not now of off on once only or other our ours out over own please re s same she should so
-    some such t than that the their theirs them then there these they this those through to too
-    under until up ve very was we were what when where which while who whom why will with won would
-    you your yours yourself hi hello hey thanks thank want need like get got help know tell us
+    """
+    a about after again all also am an and any are as at be because been before being between both
+    but by can could did do does doing don down during each few for from further had has have
+    having he her here hers him his how i if in into is isn it its itself just ll me more most my
+    myself no nor not now of off on once only or other our ours out over own please re s same she
+    should so some such t than that the their theirs them then there these they this those through
+    to too under until up ve very was we were what when where which while who whom why will with
+    won would you your yours yourself hi hello hey thanks thank want need like get got help know
+    tell us
     """.split()
 )
 _WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?")

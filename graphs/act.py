@@ -26,14 +26,13 @@ from concertmaster.contracts import (
     Respond,
     Review,
 )
-from concertmaster.errors import ConcertmasterError, ToolError
+from concertmaster.errors import ToolError
 from concertmaster.graphs.authorize import decide, refused, tool_context
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.review import Position
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import update_of
 from concertmaster.policies.approvals import satisfies
-from concertmaster.tools.effects import perform
 
 __all__ = ["make_act"]
 
@@ -107,7 +106,10 @@ async def _clear(
     if approval is not None and approval.status == "responded" and isinstance(answer, Respond):
         return _told(action, "answered", answer.text)
     if approval is not None and approval.status == "edited" and isinstance(answer, Edit):
-        action = action.model_copy(update={"arguments": answer.arguments})
+        edited = _edited(services, action, answer)
+        if isinstance(edited, ActionResult):
+            return edited
+        action = edited
         await services.plans.amend(session.run, action.position, action)
     decision = await decide(services, session, action, intent)
     _record(services, session, action, decision, approval)
@@ -118,6 +120,15 @@ async def _clear(
     if isinstance(decision, Deny) or approval is None:
         return refused(services, action, decision)
     return _told(action, "denied", "the approval does not cover what policy now asks for")
+
+
+def _edited(services: Services, action: Action, answer: Edit) -> Action | ActionResult:
+    """Return the edited call in the form in which it would run."""
+    try:
+        arguments = services.toolbox[action.tool].validate(answer.arguments)
+    except ToolError as error:
+        return _told(action, "denied", error.message)
+    return action.model_copy(update={"arguments": arguments})
 
 
 def _told(action: Action, status: Any, message: str) -> ActionResult:
@@ -135,14 +146,8 @@ async def _run(
     services: Services, session: Session, action: Action, intent: str | None
 ) -> ActionResult:
     tool = services.toolbox[action.tool]
-    result = await perform(
-        tool,
-        action,
-        tool_context(services, session, action),
-        ledger=services.ledger,
-        artifacts=services.artifacts,
-        trail=services.trail,
-        attempts=_attempts(services, action),
+    result = await services.carrier.carry_out(
+        tool, action, tool_context(services, session, action), attempts=_attempts(services, action)
     )
     if result.status != "failed" or tool.fallback is None:
         return result
@@ -164,18 +169,12 @@ async def _fall_back(
     _record(services, session, other, decision, None)
     if not isinstance(decision, Allow) or services.toolbox[name].consequential:
         return failed
-    try:
-        result = await perform(
-            services.toolbox[name],
-            other,
-            tool_context(services, session, other),
-            ledger=services.ledger,
-            artifacts=services.artifacts,
-            trail=services.trail,
-            attempts=_attempts(services, action),
-        )
-    except (ToolError, ConcertmasterError):
-        return failed
+    result = await services.carrier.carry_out(
+        services.toolbox[name],
+        other,
+        tool_context(services, session, other),
+        attempts=_attempts(services, action),
+    )
     return result.model_copy(update={"fallback_of": action.tool})
 
 

@@ -42,10 +42,11 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
     ) -> Command[Next]:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
-        proposed = turn.unsettled()
         intent = turn.intent.name if turn.intent else None
-        await _accept(services, session, proposed)
         results: dict[str, Any] = {}
+        proposed, misfits = _fitted(services, turn.unsettled())
+        results.update(misfits)
+        await _accept(services, session, proposed)
         now: list[Send] = []
         later: list[Send] = []
         for action in proposed:
@@ -63,6 +64,28 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
         return Command(update=update_of({"results": results}), goto=now or later or "supervisor")
 
     return authorize
+
+
+def _fitted(
+    services: Services, actions: Sequence[Action]
+) -> tuple[list[Action], dict[str, ActionResult]]:
+    """Bring arguments into the form in which they would run; what does not fit is refused.
+
+    Policies, approvals and the ledger so speak of exactly the values that the tool will get.
+    """
+    fitted, misfits = [], {}
+    for action in actions:
+        if action.tool not in services.toolbox.names:
+            fitted.append(action)
+            continue
+        try:
+            arguments = services.toolbox[action.tool].validate(action.arguments)
+        except ToolError as error:
+            denial = Deny(call="", reasons=(error.message,))
+            misfits[str(action.position)] = refused(services, action, denial)
+        else:
+            fitted.append(action.model_copy(update={"arguments": arguments}))
+    return fitted, misfits
 
 
 async def _accept(services: Services, session: Session, actions: Sequence[Action]) -> None:

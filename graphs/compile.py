@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -67,7 +68,7 @@ def compile_graph(
         builder.add_edge(step.id, "authorize" if executor else "supervisor")
     if executes:
         _add_action_nodes(builder, services, sessions)
-    targets = {step.id: step.id for step in workflow.steps}
+    targets: dict[Hashable, str] = {step.id: step.id for step in workflow.steps}
     for terminal in TERMINALS:
         builder.add_node(terminal, make_terminal(terminal, services, sessions))  # type: ignore[arg-type]
         builder.add_edge(terminal, END)
@@ -95,7 +96,7 @@ def _add_action_nodes(
     builder.add_edge("act", "supervisor")
 
 
-def _last_hop(targets: frozenset[str]) -> Any:
+def _last_hop(targets: frozenset[Hashable]) -> Any:
     def pick(state: State) -> str:
         turn = read_turn(state)
         to = turn.hops[-1].to if turn.hops else "escalate"

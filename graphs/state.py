@@ -68,7 +68,7 @@ def read_turn(state: Mapping[str, Any]) -> Turn:
     except ValidationError as error:
         raise StorageError(
             f"the checkpointed turn cannot be read ({error.error_count()} problems)",
-            hint="send a new message; the thread's earlier turns are in `concertmaster threads show`",
+            hint="send a new message; `concertmaster threads show` has the earlier turns",
         ) from None
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from concertmaster.audit import Trail
 from concertmaster.contracts import Action, ActionResult, Label
-from concertmaster.errors import ToolError, ToolUncertain
-from concertmaster.tools.artifacts import Artifacts
+from concertmaster.errors import StorageError, ToolError, ToolUncertain
+from concertmaster.tools.artifacts import Artifacts, preview
 from concertmaster.tools.context import ToolContext
 from concertmaster.tools.declaration import Tool
+from concertmaster.tools.effect_records import Begun, Done, Fresh, InDoubt, Retry
 from concertmaster.tools.execution import run_tool
-from concertmaster.tools.ledger import Done, Fresh, InDoubt, Ledger, Retry
+from concertmaster.tools.ledger import Ledger
+from concertmaster.tools.reconciling import Took, TookNot, Unknown, look_up
 
 __all__ = ["Carrier"]
 
@@ -31,6 +34,7 @@ class Carrier:
         self.ledger = ledger
         self.artifacts = artifacts
         self.trail = trail
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def carry_out(
         self, tool: Tool, action: Action, ctx: ToolContext, *, attempts: int = 1
@@ -39,27 +43,49 @@ class Carrier:
 
         Never raises for what a tool does: a tool that could not do it is `failed`, an effect of
         which nobody knows is `in_doubt`.
+
+        Raises:
+            EffectInDoubt, StorageError: another call is recorded at this position, or the ledger
+                cannot be written.
         """
         if not tool.consequential:
             return await self._read(tool, action, ctx, attempts)
-        begun = await self.ledger.begin(
-            ctx.run, action.position, action.call_digest(), tool.name, tool.idempotent
+        # Two at once in one process: the second waits, and finds what the first brought about.
+        lock = self._locks.setdefault(f"{ctx.run} {action.position}", asyncio.Lock())
+        async with lock:
+            return await self._effect(tool, action, ctx, attempts)
+
+    async def _effect(
+        self, tool: Tool, action: Action, ctx: ToolContext, attempts: int
+    ) -> ActionResult:
+        match await self._begin(tool, action, ctx):
+            case Done(result, reference):
+                return _result(tool, action, "done", output=result, reference=reference)
+            case Fresh(key) | Retry(key):
+                return await self._act(tool, action, replace(ctx, idempotency_key=key), attempts)
+            case InDoubt(key, why):
+                keyed = replace(ctx, idempotency_key=key)
+                return await self._taken_up(tool, action, keyed, attempts, why)
+
+    async def _begin(self, tool: Tool, action: Action, ctx: ToolContext) -> Begun:
+        return await self.ledger.begin(
+            ctx.run,
+            action.position,
+            action.call_digest(),
+            tool.name,
+            tool.idempotent,
+            thread=ctx.thread,
+            on_behalf_of=ctx.principal.id,
         )
-        match begun:
-            case Done(result):
-                return await self._done(tool, action, result)
-            case Fresh() | Retry():
-                return await self._act(tool, action, ctx, attempts)
-            case InDoubt():
-                return await self._reconciled(tool, action, ctx, "an earlier attempt was cut off")
 
     async def _read(
         self, tool: Tool, action: Action, ctx: ToolContext, attempts: int
     ) -> ActionResult:
         try:
             output = await run_tool(tool, action.arguments, ctx, attempts=attempts)
-            result = await self._done(tool, action, output)
-        except ToolError as error:
+            reference, shown = await asyncio.to_thread(self.artifacts.store, output)
+            result = _result(tool, action, "done", output=shown, reference=reference)
+        except (ToolError, StorageError) as error:
             result = _result(tool, action, "failed", message=error.message)
         self.trail.emit(
             "tool.called",
@@ -80,42 +106,48 @@ class Carrier:
         try:
             output = await run_tool(tool, action.arguments, ctx, attempts=attempts)
         except ToolUncertain as error:
-            return await self._reconciled(tool, action, ctx, error.message)
+            return await self._looked_up(tool, action, ctx, error.message)
         except ToolError as error:
             await self.ledger.fail(ctx.run, action.position, error.message)
             return _result(tool, action, "failed", message=error.message)
-        await self.ledger.finish(ctx.run, action.position, output)
-        return await self._done(tool, action, output)
+        return await self._took(tool, action, ctx, output)
 
-    async def _reconciled(
+    async def _taken_up(
+        self, tool: Tool, action: Action, ctx: ToolContext, attempts: int, why: str
+    ) -> ActionResult:
+        """Go on with a call that was cut off: make it only if it certainly had no effect."""
+        result = await self._looked_up(tool, action, ctx, why)
+        if result.status != "failed":
+            return result
+        await self._begin(tool, action, ctx)
+        return await self._act(tool, action, ctx, attempts)
+
+    async def _looked_up(
         self, tool: Tool, action: Action, ctx: ToolContext, why: str
     ) -> ActionResult:
-        """Look up whether the effect took place, where the tool says how; else it is in doubt."""
-        found = await self._look_up(tool, action, ctx) if tool.reconcile else None
-        if found is not None:
-            await self.ledger.finish(ctx.run, action.position, found)
-            return await self._done(tool, action, found)
-        await self.ledger.doubt(ctx.run, action.position, why)
-        return _result(tool, action, "in_doubt", message=why)
+        """Settle a call of unknown outcome by what the tool can look up, or leave it in doubt."""
+        match await look_up(tool, action.arguments, ctx):
+            case Took(result):
+                return await self._took(tool, action, ctx, result, f"looked up, after: {why}")
+            case TookNot():
+                told = f"looked up, it had no effect: {why}"
+                await self.ledger.fail(ctx.run, action.position, told)
+                return _result(tool, action, "failed", message=why)
+            case Unknown(reason):
+                told = f"{why}; {reason}" if reason else why
+                await self.ledger.doubt(ctx.run, action.position, told)
+                return _result(tool, action, "in_doubt", message=why)
 
-    async def _look_up(self, tool: Tool, action: Action, ctx: ToolContext) -> Any:
-        assert tool.reconcile is not None
+    async def _took(
+        self, tool: Tool, action: Action, ctx: ToolContext, output: Any, why: str = ""
+    ) -> ActionResult:
+        """Record an effect, even if its result is too large to be stored."""
         try:
-            async with asyncio.timeout(tool.timeout):
-                if inspect.iscoroutinefunction(tool.reconcile):
-                    return await tool.reconcile(action.arguments, ctx)
-                return await asyncio.to_thread(tool.reconcile, action.arguments, ctx)
-        except Exception:
-            # A reconciler that cannot tell leaves the effect in doubt; a person looks then.
-            return None
-
-    async def _done(self, tool: Tool, action: Action, output: Any) -> ActionResult:
-        try:
-            reference, preview = await asyncio.to_thread(self.artifacts.store, output)
-        except ToolError as error:
-            status = "done" if tool.consequential else "failed"
-            return _result(tool, action, status, message=error.message)
-        return _result(tool, action, "done", output=preview, reference=reference)
+            reference, shown = await asyncio.to_thread(self.artifacts.store, output)
+        except (ToolError, StorageError):
+            reference, shown = None, preview(output)
+        await self.ledger.finish(ctx.run, action.position, shown, reference=reference, why=why)
+        return _result(tool, action, "done", output=shown, reference=reference)
 
 
 def _result(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -321,7 +322,7 @@ class Desk:
 
     async def _interrupted(self, record: RunRecord) -> None:
         """A caller went away in the middle: cancel what did nothing yet, keep the rest for recovery."""
-        if await self.services.ledger.effects(record.id):
+        if await self.services.carrier.ledger.effects(record.id):
             return
         outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")
         await self.runs.update(record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL))
@@ -380,10 +381,8 @@ class Desk:
 
     async def close(self) -> None:
         """Write what is left and let go of files."""
-        try:
+        with contextlib.suppress(StorageError):
             await self.services.trail.flush()
-        except StorageError:
-            pass
         if self.services.knowledge is not None:
             self.services.knowledge.close()
         self.database.close()

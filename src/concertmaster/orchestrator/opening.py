@@ -31,6 +31,7 @@ from concertmaster.policies.gate import Gate
 from concertmaster.retrieval.knowledge import Knowledge
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
+from concertmaster.tools.effects import Carrier
 from concertmaster.tools.ledger import MIGRATIONS as LEDGER
 from concertmaster.tools.ledger import Ledger
 from concertmaster.tools.plans import MIGRATIONS as PLANS
@@ -74,7 +75,7 @@ async def open_desk(
     """
     loaded = workspace if isinstance(workspace, Workspace) else Workspace.load(workspace)
     _gate(loaded, draft)
-    place = Home.prepare(Path(home).expanduser() if home else base_dir() / loaded.name, loaded.path)
+    place = Home.prepare(_place(home, loaded.name), loaded.path)
     async with place.busy():
         database = Database.open(place.database, MIGRATIONS)
         try:
@@ -104,6 +105,10 @@ async def open_desk(
             await desk.close()
 
 
+def _place(home: str | Path | None, name: str) -> Path:
+    return Path(home).expanduser() if home else base_dir() / name
+
+
 def _gate(workspace: Workspace, draft: bool) -> None:
     problems = check(workspace)
     errors = [p for p in problems if p.severity == "error"]
@@ -127,16 +132,15 @@ async def _services(
     shapes = workspace.toolbox.shapes()
     trail = Trail(database, workspace.name)
     knowledge = await prepare_knowledge(workspace, home, embedder)
-    await asyncio.to_thread(workspace.toolbox.setup, home.data)
+    await asyncio.to_thread(workspace.toolbox.prepare, home.data)
     return Services(
         name=workspace.name,
         spec=workspace.spec,
         toolbox=workspace.toolbox,
         gate=Gate(PolicyEngine.load(workspace.policies, shapes), shapes, workspace.name),
         approvals=Approvals(database, trail),
-        ledger=Ledger(database, trail),
         plans=Plans(database),
-        artifacts=Artifacts(home.artifacts),
+        carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail),
         trail=trail,
         models=Models.of(model),
         knowledge=knowledge,

@@ -118,9 +118,10 @@ class Runs:
     async def with_status(self, *statuses: Status, thread: str | None = None) -> list[RunRecord]:
         """Return the runs in any of the statuses, oldest first."""
         marks = ", ".join("?" for _ in statuses)
-        where, values = f"status IN ({marks})", tuple(statuses)
+        where = f"status IN ({marks})"
+        values: tuple[str, ...] = statuses
         if thread is not None:
-            where, values = f"{where} AND thread = ?", (*values, thread)  # type: ignore[assignment]
+            where, values = f"{where} AND thread = ?", (*values, thread)
         return await self._database.read(lambda c: _rows(c, where, values))
 
     async def unfinished(self) -> list[RunRecord]:

@@ -248,7 +248,7 @@ class Approvals:
         found = self._find(connection, id=id)
         if not found:
             raise ApprovalUnknown(
-                f"there is no approval {id[:40]!r} here",
+                f"there is no approval {str(id)[:40]!r} here",
                 hint="`concertmaster approvals list` shows the pending ones",
             )
         return found[0]
@@ -312,7 +312,7 @@ class Approvals:
             "approval.refused",
             why=refusal.message,
             actor=by.id,
-            approval=id[:40],
+            approval=str(id)[:40],
             answer=kind,
             code=refusal.code,
             **about,

@@ -30,12 +30,12 @@ def refuse_hostile(value: object) -> None:
     while waiting:
         item = waiting.pop()
         if isinstance(item, Mapping):
-            for key in item:
-                if not isinstance(key, str):
-                    raise NotLowered("a key is not text")
-                if key in RESERVED_KEYS:
-                    raise NotLowered(f"the key {key!r} is reserved")
-            waiting.extend(item.values())
+            if not all(isinstance(key, str) for key in item):
+                raise NotLowered("a key is not text")
+            if reserved := RESERVED_KEYS.intersection(item):
+                raise NotLowered(f"the key {min(reserved)!r} is reserved")
+            # Sorted, so that the reason given does not depend on the order of keys.
+            waiting.extend(item[key] for key in sorted(item))
         elif isinstance(item, list | tuple):
             waiting.extend(item)
         elif isinstance(item, float):

@@ -15,6 +15,8 @@ from concertmaster.policies.statements import Problem, Statement
 
 __all__ = ["unknown_tests"]
 
+_LISTED = 8
+
 
 def unknown_tests(
     statement: Statement, tree: Mapping[str, Any], words: Vocabulary, tools: frozenset[str]
@@ -31,6 +33,8 @@ def unknown_tests(
             more = f": policies cannot see {hidden}; offer it as a fact of the tool"
         elif close:
             more = f"; did you mean {close[0]!r}?"
+        elif known:
+            more = f"; it can have {', '.join(sorted(known)[:_LISTED])}"
         yield statement.problem(f"{'.'.join(path)} never has {name!r}{more}", near=name)
 
 

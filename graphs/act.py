@@ -26,7 +26,7 @@ from concertmaster.contracts import (
     Respond,
     Review,
 )
-from concertmaster.errors import ToolError
+from concertmaster.errors import EffectInDoubt, ToolError
 from concertmaster.graphs.authorize import decide, refused, tool_context
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.review import Position
@@ -146,9 +146,15 @@ async def _run(
     services: Services, session: Session, action: Action, intent: str | None
 ) -> ActionResult:
     tool = services.toolbox[action.tool]
-    result = await services.carrier.carry_out(
-        tool, action, tool_context(services, session, action), attempts=_attempts(services, action)
-    )
+    try:
+        result = await services.carrier.carry_out(
+            tool,
+            action,
+            tool_context(services, session, action),
+            attempts=_attempts(services, action),
+        )
+    except EffectInDoubt as error:
+        return _told(action, "in_doubt", error.message)
     if result.status != "failed" or tool.fallback is None:
         return result
     return await _fall_back(services, session, action, result, intent)

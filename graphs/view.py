@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from concertmaster.contracts import Record
 from concertmaster.policies.conditions import Fields
 
@@ -91,7 +93,7 @@ class RouteView(Record):
     done: tuple[str, ...] = ()
     failed_step: str | None = None
     failed_fallback: str | None = None
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
     principal: PrincipalView
 
     def as_cel(self) -> dict[str, Any]:

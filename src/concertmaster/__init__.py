@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from concertmaster.graphs.readiness import check
     from concertmaster.graphs.workspace import Workspace
     from concertmaster.orchestrator.desk import Desk
-    from concertmaster.orchestrator.opening import open_desk as open  # noqa: A004
+    from concertmaster.orchestrator.opening import open_desk as open
     from concertmaster.orchestrator.run import Run
-    from concertmaster.orchestrator.sync import SyncDesk as open_sync  # noqa: N813
+    from concertmaster.orchestrator.sync import SyncDesk as open_sync
     from concertmaster.tools.context import ToolContext
     from concertmaster.tools.declaration import Tool, declare
 

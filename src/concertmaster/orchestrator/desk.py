@@ -321,7 +321,7 @@ class Desk:
         return await self._face(record, settled.turn)
 
     async def _interrupted(self, record: RunRecord) -> None:
-        """A caller went away in the middle: cancel what did nothing yet, keep the rest for recovery."""
+        """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""
         if await self.services.carrier.ledger.effects(record.id):
             return
         outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")

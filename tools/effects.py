@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from concertmaster.audit import Trail
@@ -19,6 +20,8 @@ from concertmaster.tools.ledger import Ledger
 from concertmaster.tools.reconciling import Took, TookNot, Unknown, look_up
 
 __all__ = ["Carrier"]
+
+T = TypeVar("T")
 
 
 class Carrier:
@@ -105,12 +108,16 @@ class Carrier:
     ) -> ActionResult:
         try:
             output = await run_tool(tool, action.arguments, ctx, attempts=attempts)
+        except asyncio.CancelledError:
+            why = "the call was cancelled while it ran"
+            await _uninterrupted(self.ledger.doubt(ctx.run, action.position, why))
+            raise
         except ToolUncertain as error:
             return await self._looked_up(tool, action, ctx, error.message)
         except ToolError as error:
             await self.ledger.fail(ctx.run, action.position, error.message)
             return _result(tool, action, "failed", message=error.message)
-        return await self._took(tool, action, ctx, output)
+        return await _uninterrupted(self._took(tool, action, ctx, output))
 
     async def _taken_up(
         self, tool: Tool, action: Action, ctx: ToolContext, attempts: int, why: str
@@ -148,6 +155,16 @@ class Carrier:
             reference, shown = None, preview(output)
         await self.ledger.finish(ctx.run, action.position, shown, reference=reference, why=why)
         return _result(tool, action, "done", output=shown, reference=reference)
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Write down what happened even if the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _result(

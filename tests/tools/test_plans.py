@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from concertmaster.contracts import Action
+from concertmaster.errors import StorageError
+from concertmaster.storage import Database
+from concertmaster.tools.plans import MIGRATIONS, Plans
+
+
+@pytest.fixture
+def plans(database: Database) -> Plans:
+    return Plans(database)
+
+
+def action(position: int, order: int = 7, step: str = "executor") -> Action:
+    return Action(
+        position=position,
+        step=step,
+        tool="get_order",
+        arguments={"order": order},
+        key=f"order_{position}",
+        why="to see it",
+    )
+
+
+async def test_plan_is_read_back_in_order_and_by_step(plans: Plans) -> None:
+    await plans.save("run-1", "later", [action(2, step="later")])
+    await plans.save("run-1", "executor", [action(1), action(0)])
+    await plans.save("run-2", "executor", [action(0, order=9)])
+    assert await plans.load("run-1") == [action(0), action(1), action(2, step="later")]
+    assert await plans.load("run-1", "later") == [action(2, step="later")]
+    assert await plans.get("run-2", 0) == action(0, order=9)
+    assert await plans.get("run-1", 3) is None
+    assert await plans.load("run-3") == []
+
+
+async def test_saving_the_same_action_again_does_nothing(plans: Plans) -> None:
+    await plans.save("run-1", "executor", [action(0)])
+    reworded = action(0).model_copy(update={"why": "said differently", "call_id": "c-2"})
+    await plans.save("run-1", "executor", [reworded])
+    assert await plans.history("run-1", 0) == [action(0)]
+
+
+async def test_different_action_at_a_position_is_refused_and_nothing_is_written(
+    plans: Plans,
+) -> None:
+    await plans.save("run-1", "executor", [action(1)])
+    with pytest.raises(StorageError, match="another call was accepted at position 1"):
+        await plans.save("run-1", "executor", [action(0), action(1, order=8)])
+    assert await plans.load("run-1") == [action(1)]
+
+
+async def test_action_of_another_step_is_refused(plans: Plans) -> None:
+    with pytest.raises(StorageError, match="belongs to 'executor'"):
+        await plans.save("run-1", "other", [action(0)])
+
+
+async def test_edit_takes_the_place_and_keeps_the_history(plans: Plans) -> None:
+    await plans.save("run-1", "executor", [action(0)])
+    await plans.amend("run-1", 0, action(0, order=8))
+    await plans.amend("run-1", 0, action(0, order=8))
+    assert await plans.get("run-1", 0) == action(0, order=8)
+    assert await plans.history("run-1", 0) == [action(0), action(0, order=8)]
+    await plans.save("run-1", "executor", [action(0)])
+    assert await plans.load("run-1") == [action(0, order=8)]
+
+
+@pytest.mark.parametrize("change", [{"tool": "drop"}, {"position": 1}, {"step": "x"}, {"key": "x"}])
+async def test_edit_may_change_arguments_only(plans: Plans, change: dict[str, object]) -> None:
+    await plans.save("run-1", "executor", [action(0)])
+    with pytest.raises(StorageError, match="may change its arguments only"):
+        await plans.amend("run-1", 0, action(0).model_copy(update=change))
+
+
+async def test_edit_of_what_was_never_accepted_is_refused(plans: Plans) -> None:
+    with pytest.raises(StorageError, match="no call was accepted"):
+        await plans.amend("run-1", 0, action(0))
+
+
+async def test_plan_survives_its_process(tmp_path: Path) -> None:
+    first = Database.open(tmp_path / "other.db", MIGRATIONS)
+    await Plans(first).save("run-1", "executor", [action(0)])
+    first.close()
+    second = Database.open(tmp_path / "other.db", MIGRATIONS)
+    assert await Plans(second).load("run-1") == [action(0)]
+    second.close()
+
+
+async def test_damaged_row_is_told(plans: Plans, database: Database) -> None:
+    await plans.save("run-1", "executor", [action(0)])
+    await database.write(lambda c: c.execute("UPDATE plans SET action = '{}'"))
+    with pytest.raises(StorageError, match="cannot be read"):
+        await plans.load("run-1")

@@ -1,6 +1,7 @@
 """The trail: order, durability, bounds, and that nothing stored can be changed."""
 
 import asyncio
+import doctest
 import json
 import sqlite3
 from hashlib import sha256
@@ -11,6 +12,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+import concertmaster.audit.trail
 from concertmaster.audit import MIGRATIONS, Trail
 from concertmaster.audit.bounds import TEXT_LIMIT, VALUE_LIMIT, bounded, bounded_text
 from concertmaster.contracts import Trust
@@ -356,3 +358,7 @@ def test_bounded_text_can_always_be_stored(text: str):
     assert len(kept) <= TEXT_LIMIT
     assert kept.encode().decode() == kept
     assert bounded_text(kept) == kept
+
+
+def test_example_in_the_docstring_runs():
+    assert doctest.testmod(concertmaster.audit.trail) == (0, 6)

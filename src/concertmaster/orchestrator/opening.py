@@ -24,6 +24,7 @@ from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Segments
+from concertmaster.policies import check as check_policies
 from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
 from concertmaster.policies.approvals import Approvals
 from concertmaster.policies.engine import PolicyEngine
@@ -79,7 +80,7 @@ async def open_desk(
     async with place.busy():
         database = Database.open(place.database, MIGRATIONS)
         try:
-            services = await _services(loaded, place, database, model, embedder)
+            services = await _services(loaded, place, database, model, embedder, draft=draft)
         except BaseException:
             database.close()
             raise
@@ -128,6 +129,8 @@ async def _services(
     database: Database,
     model: Any,
     embedder: Embedder | None,
+    *,
+    draft: bool,
 ) -> Services:
     shapes = workspace.toolbox.shapes()
     trail = Trail(database, workspace.name)
@@ -137,7 +140,7 @@ async def _services(
         name=workspace.name,
         spec=workspace.spec,
         toolbox=workspace.toolbox,
-        gate=Gate(PolicyEngine.load(workspace.policies, shapes), shapes, workspace.name),
+        gate=Gate(_engine(workspace, draft), shapes, workspace.name),
         approvals=Approvals(database, trail),
         plans=Plans(database),
         carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail),
@@ -148,6 +151,13 @@ async def _services(
         data_dir=home.data,
         customs=_customs(workspace),
     )
+
+
+def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:
+    """Load the policies; a draft whose policies are unsound has none, so everything is denied."""
+    shapes = workspace.toolbox.shapes()
+    unsound = draft and check_policies(workspace.policies, shapes)
+    return PolicyEngine.load(None if unsound else workspace.policies, shapes)
 
 
 async def prepare_knowledge(

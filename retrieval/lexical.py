@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -68,20 +68,23 @@ def _stem(word: str) -> str:
 
 
 class Lexical:
-    """A BM25 index in memory; positions are those of the texts it was made of."""
+    """A BM25 index in memory; positions are those of the texts it was made of.
+
+    How often words occur is counted among the allowed texts only, so neither order nor scores
+    tell anything of the others.
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.size = len(texts)
         corpus = [terms(text) for text in texts]
-        self._frequency: Counter[str] = Counter()
-        for words in corpus:
-            self._frequency.update(set(words))
-        self._index: Any = None
-        if self._frequency:
+        self._words: dict[str, int] = {}
+        if any(corpus):
             from bm25s import BM25
 
-            self._index = BM25(method="lucene", k1=_K1, b=_B)
-            self._index.index(corpus, show_progress=False)
+            index = BM25(method="lucene", k1=_K1, b=_B)
+            index.index(corpus, show_progress=False)
+            self._words = index.vocab_dict
+            self._scores: dict[str, Any] = index.scores
 
     def top(self, query: str, allowed: NDArray[np.bool_], k: int) -> list[int]:
         """Return the positions of the best `k` allowed texts with a word of the query, best first.
@@ -90,14 +93,33 @@ class Lexical:
         """
         import numpy as np
 
-        words = [word for word in terms(query) if word in self._frequency]
-        if not words or self._index is None:
-            return []
-        scores = self._index.get_scores(words, weight_mask=allowed.astype(np.float32))
+        scores = np.zeros(self.size, dtype=np.float32)
+        for word, times in Counter(terms(query)).items():
+            places, values = self._postings(word)
+            seen = allowed[places]
+            if seen.any():
+                everywhere = _idf(self.size, len(places))
+                here = _idf(int(allowed.sum()), int(seen.sum()))
+                scores[places[seen]] += values[seen] * (times * here / everywhere)
         best = np.argsort(-scores, kind="stable")[:k]
         return [int(at) for at in best if scores[at] > 0]
 
-    def weight(self, word: str) -> float:
-        """Return the inverse document frequency of a stem; one never seen weighs most."""
-        seen = self._frequency[word]
-        return math.log(1 + (self.size - seen + 0.5) / (seen + 0.5))
+    def weights(self, words: Iterable[str], allowed: NDArray[np.bool_]) -> dict[str, float]:
+        """Return the inverse document frequencies of stems among the allowed texts."""
+        total = int(allowed.sum())
+        return {w: _idf(total, int(allowed[self._postings(w)[0]].sum())) for w in words}
+
+    def _postings(self, word: str) -> tuple[Any, Any]:
+        """Return where a stem occurs, and what it scores there."""
+        import numpy as np
+
+        at = self._words.get(word)
+        if at is None:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        start, end = self._scores["indptr"][at : at + 2]
+        return self._scores["indices"][start:end], self._scores["data"][start:end]
+
+
+def _idf(total: int, seen: int) -> float:
+    """Return the inverse document frequency as Lucene's BM25 takes it."""
+    return math.log(1 + (total - seen + 0.5) / (seen + 0.5))

@@ -1,0 +1,199 @@
+"""Searching the index for a principal: filter, rank, fuse, check again, judge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.contracts import Evidence, Principal, Retrieved, now
+from concertmaster.contracts.spec import KnowledgeSpec
+from concertmaster.errors import IndexMismatch
+from concertmaster.retrieval.access import day, label_of, where
+from concertmaster.retrieval.embeddings import RELEVANT, Embedder, embed_all
+from concertmaster.retrieval.fusion import fuse
+from concertmaster.retrieval.ingest import check_embedding
+from concertmaster.retrieval.lexical import terms
+from concertmaster.retrieval.passage import Passage
+from concertmaster.retrieval.relevance import Relevance, judge
+from concertmaster.retrieval.sentences import split_sentences
+from concertmaster.retrieval.snapshot import Snapshot
+from concertmaster.retrieval.store import Store
+from concertmaster.retrieval.vectors import VectorStore
+
+__all__ = ["Search"]
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_QUERY = 4000
+_DEPTH = 200
+_PAGE = 32
+_DOCUMENTS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What passed every check: the best passages and documents, and the cosines known."""
+
+    passages: tuple[Passage, ...]
+    scores: dict[str, float]
+    documents: tuple[str, ...]
+    cosines: dict[str, float]
+    compared: bool
+
+
+class Search:
+    """One way to ask an index; holds nothing of its own."""
+
+    def __init__(
+        self, store: Store, vectors: VectorStore, embedder: Embedder, spec: KnowledgeSpec
+    ) -> None:
+        self._store = store
+        self._vectors = vectors
+        self._embedder = embedder
+        self._spec = spec
+
+    def run(
+        self, snapshot: Snapshot, query: str, principal: Principal, numbers_from: int
+    ) -> Retrieved:
+        """Return the evidence for a query among what the principal may read today.
+
+        Raises:
+            IndexMismatch: the index was made with another embedding.
+            StorageError: the SQLite file failed.
+        """
+        today = day(now().date())
+        allowed = snapshot.readable(principal, today)
+        text = query[:_LONGEST_QUERY]
+        if not allowed.any() or not any(c.isalnum() for c in text):
+            why = "the question has no words" if allowed.any() else "nothing here may be read"
+            return Retrieved(query=query, why=why, owner=self._spec.default_owner)
+        lexical = [snapshot.ids[at] for at in snapshot.lexical.top(text, allowed, _DEPTH)]
+        cosines = self._nearest(text, snapshot, principal, today)
+        found = self._found([lexical, list(cosines or ())], principal, today, cosines)
+        words = terms(text)
+        relevance = judge(
+            words,
+            snapshot.lexical.weights(words, allowed),
+            [f"{p.title}\n{p.section}\n{p.text}" for p in found.passages],
+            max((found.cosines.get(p.id, 0.0) for p in found.passages), default=0.0)
+            if found.compared
+            else None,
+            getattr(self._embedder, "relevant", RELEVANT),
+        )
+        return self._retrieved(query, found, relevance, numbers_from)
+
+    def _nearest(
+        self, text: str, snapshot: Snapshot, principal: Principal, today: int
+    ) -> dict[str, float] | None:
+        """Return ids and cosines, nearest first; None when vectors are not to be had."""
+        condition = where(principal, snapshot.readers, today if snapshot.dated else None)
+        if condition is None:
+            return {}
+        try:
+            vector = embed_all(self._embedder, [text])[0]
+            check_embedding(self._store, self._embedder, len(vector))
+            return dict(self._vectors.nearest(vector, condition, _DEPTH))
+        except IndexMismatch:
+            raise
+        except Exception as error:
+            # Words alone still find much; the reason of the result says so.
+            _log.warning(
+                "searching by words only: %s", getattr(error, "message", type(error).__name__)
+            )
+            return None
+
+    def _found(
+        self,
+        rankings: Sequence[Sequence[str]],
+        principal: Principal,
+        today: int,
+        cosines: dict[str, float] | None,
+    ) -> _Found:
+        scores = dict(fuse(rankings))
+        passages: list[Passage] = []
+        documents: dict[str, None] = {}
+        for passage in self._admitted(list(scores), principal, today):
+            if len(passages) < self._spec.passages:
+                passages.append(passage)
+            if len(documents) < _DOCUMENTS:
+                documents[passage.document] = None
+            elif len(passages) >= self._spec.passages:
+                break
+        return _Found(
+            passages=tuple(passages),
+            scores=scores,
+            documents=tuple(documents),
+            cosines=cosines or {},
+            compared=cosines is not None,
+        )
+
+    def _admitted(
+        self, ranked: Sequence[str], principal: Principal, today: int
+    ) -> Iterator[Passage]:
+        """Yield the passages that exist and may be read at this moment, in order.
+
+        The rankings were filtered, but by copies; the store knows what holds now.
+        """
+        for at in range(0, len(ranked), _PAGE):
+            ids = ranked[at : at + _PAGE]
+            stored = self._store.passages(ids)
+            for id_ in ids:
+                passage = stored.get(id_)
+                if passage is not None and passage.admit(principal, today):
+                    yield passage
+
+    def _retrieved(
+        self, query: str, found: _Found, relevance: Relevance, numbers_from: int
+    ) -> Retrieved:
+        best = found.passages[0].owner if found.passages else None
+        owner = best or self._spec.default_owner
+        if not relevance.sufficient:
+            why = f"nothing that may be read bears on the question enough ({relevance.why})"
+            return Retrieved(query=query, documents=found.documents, why=why, owner=owner)
+        evidence = tuple(_evidence(found, self._spec.budget, numbers_from))
+        sources = len({e.document for e in evidence})
+        why = f"{len(evidence)} passages of {sources} documents ({relevance.why})"
+        return Retrieved(
+            query=query,
+            evidence=evidence,
+            documents=found.documents,
+            sufficient=True,
+            why=why,
+            owner=owner,
+        )
+
+
+def _evidence(found: _Found, budget: int, numbers_from: int) -> Iterator[Evidence]:
+    """Yield passages within a budget of characters; the first is cut to fit if it must be."""
+    number, left = numbers_from, budget
+    for rank, passage in enumerate(found.passages):
+        end = passage.end
+        if len(passage.text) > left:
+            if rank:
+                continue
+            end = passage.start + _cut(passage.text, left)
+        text = passage.text[: end - passage.start]
+        left -= len(text)
+        yield Evidence(
+            number=number,
+            document=passage.document,
+            version=passage.version,
+            title=passage.title,
+            section=passage.section,
+            text=text,
+            start=passage.start,
+            end=end,
+            score=found.scores[passage.id],
+            owner=passage.owner,
+            readers=passage.readers,
+            label=label_of(passage.document, passage.readers),
+        )
+        number += 1
+
+
+def _cut(text: str, limit: int) -> int:
+    """Return the length of the whole sentences within a limit, or the limit."""
+    ends: list[Any] = [end for _, end in split_sentences(text) if end <= limit]
+    return ends[-1] if ends else limit

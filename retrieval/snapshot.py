@@ -1,0 +1,54 @@
+"""All passages of one generation in memory: their readers and a BM25 index over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from concertmaster.contracts import Principal, Readers
+from concertmaster.retrieval.access import FIRST_DAY, LAST_DAY
+from concertmaster.retrieval.lexical import Lexical
+from concertmaster.retrieval.passage import Passage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Snapshot", "indexed_text"]
+
+
+def indexed_text(passage: Passage) -> str:
+    """Return what BM25 reads of a passage: its title, twice for weight, its section, its text."""
+    return f"{passage.title}\n{passage.title}\n{passage.section}\n{passage.text}"
+
+
+class Snapshot:
+    """What lexical search needs of a generation. Older than the store, never newer."""
+
+    def __init__(self, generation: int, passages: Sequence[Passage]) -> None:
+        import numpy as np
+
+        self.generation = generation
+        self.ids = [p.id for p in passages]
+        self.lexical = Lexical([indexed_text(p) for p in passages])
+        sets: dict[Readers, int] = {}
+        self._set_of = np.array(
+            [sets.setdefault(p.readers, len(sets)) for p in passages], dtype=np.int64
+        )
+        self._sets = tuple(sets)
+        self._from = np.array([p.valid_from for p in passages], dtype=np.int64)
+        self._until = np.array([p.valid_until for p in passages], dtype=np.int64)
+        self.readers = frozenset(entry for readers in sets for entry in readers)
+        self.dated = any(p.valid_from > FIRST_DAY or p.valid_until < LAST_DAY for p in passages)
+
+    def readable(self, principal: Principal, today: int) -> NDArray[np.bool_]:
+        """Return which passages the principal may read today."""
+        import numpy as np
+
+        sets = np.array([principal.may_read(readers) for readers in self._sets], dtype=np.bool_)
+        if not len(sets):
+            return np.zeros(0, dtype=np.bool_)
+        readable: NDArray[np.bool_] = (
+            sets[self._set_of] & (self._from <= today) & (self._until >= today)
+        )
+        return readable

@@ -1,0 +1,143 @@
+"""The passages' vectors in a local Chroma store, which follows the SQLite file.
+
+Chroma holds ids, vectors and what it filters by; no text. Its answers are candidates: whether a
+passage exists and who may read it is always asked of the SQLite file.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from concertmaster.errors import StorageError
+from concertmaster.retrieval.passage import Passage
+
+if TYPE_CHECKING:
+    from concertmaster.retrieval.embeddings import Vectors
+
+__all__ = ["VectorStore"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_COLLECTION = "passages"
+_NOBODY = "nobody"
+_SETTINGS = {
+    "hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200, "max_neighbors": 32}
+}
+
+
+class VectorStore:
+    """A folder with one Chroma collection; opened when it is first needed.
+
+    Several threads may use it. Another process's changes are seen after `refresh`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._client: Any = None
+        self._collection: Any = None
+        self._generation: int | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a Chroma database in the folder."""
+        return (self.folder / "chroma.sqlite3").is_file()
+
+    def put(self, passages: Sequence[Passage], vectors: Vectors) -> None:
+        """Store passages with their vectors, replacing those with the same ids."""
+        ids, metadatas = [p.id for p in passages], [_metadata(p) for p in passages]
+        self._do(lambda c: c.upsert(ids=ids, embeddings=vectors, metadatas=metadatas))
+
+    def update(self, passages: Sequence[Passage]) -> None:
+        """Store the readers and validity of passages that are there already."""
+        ids, metadatas = [p.id for p in passages], [_metadata(p) for p in passages]
+        self._do(lambda c: c.update(ids=ids, metadatas=metadatas))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove passages; ids that are not there are no error."""
+        self._do(lambda c: c.delete(ids=list(ids)))
+
+    def ids(self) -> set[str]:
+        """Return the ids of all passages that are there."""
+        return set(self._do(lambda c: c.get(include=[])["ids"]))
+
+    def nearest(self, vector: Vectors, where: dict[str, Any], k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` nearest passages that pass the filter, with their cosines."""
+
+        def query(collection: Any) -> list[tuple[str, float]]:
+            found = collection.query(
+                query_embeddings=[vector], n_results=k, where=where, include=["distances"]
+            )
+            pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+            return [(str(id_), 1.0 - float(distance)) for id_, distance in pairs]
+
+        return self._do(query)
+
+    def refresh(self, generation: int) -> None:
+        """Read the folder again if another process raised the generation since."""
+        with self._lock:
+            if self._generation is not None and generation != self._generation:
+                self._disconnect()
+            self._generation = generation
+
+    def keep(self, generation: int) -> None:
+        """Take note that the generation is this one's own doing: nothing to read again."""
+        with self._lock:
+            self._generation = generation
+
+    def close(self) -> None:
+        """Release the files."""
+        with self._lock:
+            self._disconnect()
+
+    def _do(self, work: Callable[[Any], T]) -> T:
+        try:
+            return work(self._connected())
+        except Exception as first:
+            # A thread may have found the connection closed by another's refresh.
+            _log.info("the vector store is opened again after %s", type(first).__name__)
+            try:
+                with self._lock:
+                    self._disconnect()
+                    return work(self._connected())
+            except Exception as error:
+                raise StorageError(
+                    f"{self.folder}: the vector store failed ({type(error).__name__})",
+                    hint="check the disk; if it goes on, make the index anew:"
+                    " concertmaster ingest WORKSPACE --rebuild",
+                ) from error
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._collection is None:
+                import chromadb
+                from chromadb.config import Settings
+
+                # No `.env` of whatever folder this runs in; no telemetry.
+                settings = Settings(_env_file=None, anonymized_telemetry=False)
+                self._client = chromadb.PersistentClient(str(self.folder), settings=settings)
+                self._collection = self._client.get_or_create_collection(
+                    _COLLECTION,
+                    embedding_function=None,
+                    configuration=_SETTINGS,
+                )
+            return self._collection
+
+    def _disconnect(self) -> None:
+        client, self._client, self._collection = self._client, None, None
+        if client is not None:
+            client.close()
+
+
+def _metadata(passage: Passage) -> dict[str, Any]:
+    # Chroma refuses empty lists; no principal is granted "nobody".
+    return {
+        "readers": list(passage.readers) or [_NOBODY],
+        "from": passage.valid_from,
+        "until": passage.valid_until,
+    }

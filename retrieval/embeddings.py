@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -84,6 +85,7 @@ _VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c99
 _TOKENS = 256
 _CHARACTERS = 4000
 _MANY = 4
+_RECENT = 256
 
 
 class MiniLM:
@@ -98,6 +100,8 @@ class MiniLM:
 
     def __init__(self) -> None:
         self._loading = threading.Lock()
+        self._guard = threading.Lock()
+        self._recent: OrderedDict[bytes, Vectors] = OrderedDict()
         self._session: Any = None
         self._tokenizer: Any = None
 
@@ -109,16 +113,31 @@ class MiniLM:
         """
         import numpy as np
 
+        if len(texts) == 1:
+            return self._remembered(texts[0])
+        return _unit(np.array(self._run(texts), dtype=np.float32).reshape(-1, self.dimension))
+
+    def _remembered(self, text: str) -> Vectors:
+        """Return the vector of one text: a message is embedded to classify and to search it."""
+        key = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+        with self._guard:
+            known = self._recent.pop(key, None)
+        vector = _unit(self._run([text])[0][None, :]) if known is None else known
+        with self._guard:
+            self._recent[key] = vector
+            while len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+        return vector.copy()
+
+    def _run(self, texts: Sequence[str]) -> list[Vectors]:
         self._load()
         # encode_batch would start threads of its own, and warn when the process forks later.
         tokens = [self._tokenizer.encode(text[:_CHARACTERS]).ids for text in texts]
         # One text a run: batches cost padding and three times the memory, and are no faster here.
         if len(tokens) < _MANY:
-            pooled = [self._pooled(ids) for ids in tokens]
-        else:
-            with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
-                pooled = list(threads.map(self._pooled, tokens))
-        return _unit(np.array(pooled, dtype=np.float32).reshape(-1, self.dimension))
+            return [self._pooled(ids) for ids in tokens]
+        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
+            return list(threads.map(self._pooled, tokens))
 
     def _pooled(self, tokens: list[int]) -> Vectors:
         import numpy as np

@@ -27,7 +27,7 @@ __all__ = ["Search"]
 _log = logging.getLogger(__name__)
 
 _LONGEST_QUERY = 4000
-_DEPTH = 200
+_DEPTH = 100
 _PAGE = 32
 _DOCUMENTS = 10
 

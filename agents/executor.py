@@ -10,7 +10,7 @@ from concertmaster.agents.prompts import planning_prompt
 from concertmaster.agents.slots import fill
 from concertmaster.agents.task import Task
 from concertmaster.contracts import Action, Usage
-from concertmaster.contracts.spec import ModelNeed, PlaybookSpec
+from concertmaster.contracts.spec import ModelNeed, PlaybookSpec, StepSpec
 from concertmaster.errors import ModelError, ModelUnavailable
 
 __all__ = ["plan_actions", "playbook_of", "variables"]
@@ -29,20 +29,20 @@ async def plan_actions(task: Task) -> dict[str, Any]:
         return {"actions": (*task.turn.actions, *accepted)}
     if len(task.turn.actions) >= task.services.spec.workflow.limits.actions:
         return _complete(task, said=None, why="the limit of calls for one run is reached")
-    playbook = playbook_of(task)
+    playbook = playbook_of(task, task.step)
     if playbook is not None:
         return _from_playbook(task, playbook)
     return await _from_model(task)
 
 
-def playbook_of(task: Task) -> PlaybookSpec | None:
-    """Return the playbook that the step or else the intent declares."""
-    name = task.step.playbook or (task.turn.intent.playbook if task.turn.intent else None)
+def playbook_of(task: Task, step: StepSpec) -> PlaybookSpec | None:
+    """Return the playbook that a step or else the intent declares."""
+    name = step.playbook or (task.turn.intent.playbook if task.turn.intent else None)
     return task.services.spec.playbook(name) if name else None
 
 
 def variables(task: Task, slots: dict[str, Any]) -> dict[str, Any]:
-    """Return what expressions of a playbook may refer to, results aside."""
+    """Return what the expressions of a playbook may refer to."""
     principal = task.session.principal
     return {
         "slots": slots,
@@ -55,6 +55,7 @@ def variables(task: Task, slots: dict[str, Any]) -> dict[str, Any]:
         },
         "request": {"text": task.turn.request.text, "thread": task.session.thread},
         "data": task.turn.data,
+        "results": task.turn.outputs(),
     }
 
 
@@ -121,7 +122,7 @@ def _record(task: Task, actions: Sequence[Action]) -> None:
 
 def _complete(task: Task, *, said: str | None, why: str) -> dict[str, Any]:
     task.record("plan.proposed", why=f"the plan is complete: {why}", tool=None)
-    update: dict[str, Any] = {"planned": tuple({*task.turn.planned, task.step.id})}
+    update: dict[str, Any] = {"planned": tuple(dict.fromkeys((*task.turn.planned, task.step.id)))}
     if said is not None:
         update["said"] = said
     return update

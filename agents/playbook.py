@@ -52,7 +52,7 @@ def advance(
 
     Args:
         playbook: the declared plan.
-        variables: `slots`, `principal`, `request`, `data` for its expressions.
+        variables: `slots`, `principal`, `request`, `data` and the earlier steps' `results`.
         results: what came of the calls proposed so far.
         reads: names of tools without effects, which may be proposed together.
 
@@ -106,6 +106,7 @@ def _with_results(
     playbook: PlaybookSpec, variables: Mapping[str, Any], settled: Mapping[str, ActionResult]
 ) -> dict[str, Any]:
     outputs: dict[str, Any] = {c.key: None for c in playbook.calls}
+    outputs.update(variables.get("results") or {})
     outputs.update({k: r.output for k, r in settled.items() if r.status == "done"})
     return {**variables, "results": outputs}
 

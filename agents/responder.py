@@ -15,6 +15,7 @@ from concertmaster.agents.words import coverage
 from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence, Usage
 from concertmaster.contracts.spec import ModelNeed
 from concertmaster.errors import ModelError
+from concertmaster.policies.conditions import ConditionError
 from concertmaster.retrieval.sentences import split_sentences
 
 __all__ = ["compose"]
@@ -87,11 +88,25 @@ def _answers(task: Task) -> list[Sentence]:
 
 
 def _from_playbook(task: Task) -> str | None:
-    playbook = playbook_of(task)
-    if playbook is None or not task.turn.results or task.turn.unsuccessful():
+    """Return the wording of the last planned step whose playbook has one for these results."""
+    turn = task.turn
+    results = tuple(turn.results.values())
+    if not results or any(r.status != "done" for r in results):
         return None
-    known = variables(task, task.turn.slots)
-    return playbook_reply(playbook, known, tuple(task.turn.results.values()))
+    known = variables(task, turn.slots)
+    for step_id in reversed(turn.planned):
+        playbook = playbook_of(task, task.services.spec.workflow.step(step_id))
+        if playbook is None:
+            continue
+        try:
+            told = playbook_reply(playbook, known, results)
+        except ConditionError as error:
+            # What was done must be told even where its wording is broken.
+            task.record("step.failed", why=f"the playbook's reply is unusable: {error.message}")
+            continue
+        if told is not None:
+            return told
+    return None
 
 
 async def _from_model(task: Task) -> tuple[Draft, Usage] | None:

@@ -58,7 +58,6 @@ def make_act(services: Services, sessions: Sessions) -> Any:
             return await _no_such_plan(services, session, position)
         cleared = await _clear(services, session, action, payload.get("intent"))
         if cleared is None:
-            await services.trail.flush()
             return {}
         if isinstance(cleared, ActionResult):
             result = cleared
@@ -72,7 +71,6 @@ def make_act(services: Services, sessions: Sessions) -> Any:
                 "why": result.message,
             }
         )
-        await services.trail.flush()
         return update_of({"results": {str(action.position): result}})
 
     return act

@@ -60,7 +60,6 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
                 later.append(Send("human_review", payload))
             else:
                 results[str(action.position)] = refused(services, action, decision)
-        await services.trail.flush()
         return Command(update=update_of({"results": results}), goto=now or later or "supervisor")
 
     return authorize

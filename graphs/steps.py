@@ -129,7 +129,7 @@ def _neutral(task: Task, why: str) -> dict[str, Any]:
         case "retriever":
             return {"retrieved": Retrieved(query=task.turn.request.resolved, why=why)}
         case "executor":
-            return {"planned": tuple({*task.turn.planned, task.step.id})}
+            return {"planned": tuple(dict.fromkeys((*task.turn.planned, task.step.id)))}
         case "critic":
             return {"verdict": Verdict(status="escalate", supported=0.0, why=why)}
         case _:

@@ -95,7 +95,7 @@ def _guard(view: RouteView, table: RouteTable) -> Hop | None:
     if view.failed_step is not None:
         fallback = view.failed_fallback or "escalate"
         owner = table.step_owners.get(view.failed_step, table.owner)
-        why = f"step {view.failed_step} failed: its fallback"
+        why = f"step {view.failed_step} failed and falls back to {fallback}"
         return Hop(to=fallback, why=why, owner=owner if fallback == "escalate" else None)
     doubtful = next((a for a in view.actions if a.status == "in_doubt"), None)
     if doubtful is not None:

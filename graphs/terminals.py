@@ -51,7 +51,6 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
             owner=outcome.owner,
             usage=turn.usage.model_dump(),
         )
-        await services.trail.flush()
         window = services.spec.workflow.limits.window
         messages = (*read_messages(state), *_said(turn, outcome))[-window:]
         return {

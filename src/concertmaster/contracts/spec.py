@@ -187,12 +187,17 @@ class KnowledgeSpec(Spec):
 
 
 class Limits(Spec):
-    """Bounds of one run; `hops` counts the supervisor's decisions."""
+    """Bounds of one run and of what a thread keeps.
+
+    `hops` counts the supervisor's decisions, `window` the messages that the next turn sees,
+    `checkpoints` the states of a thread that can be travelled back to, `message` characters.
+    """
 
     hops: int = Field(default=30, ge=3, le=500)
     revisions: int = Field(default=2, ge=0, le=10)
     actions: int = Field(default=20, ge=1, le=500)
     window: int = Field(default=12, ge=2, le=200)
+    checkpoints: int = Field(default=20, ge=2, le=10000)
     message: int = Field(default=20000, ge=100, le=200000)
 
 

@@ -242,8 +242,8 @@ class Desk:
         who = self.people.admit(principal)
         record = self._received(self._accepted(text), who, thread)
         async with self.home.busy():
-            await self.runs.add(record)
             self._emit(record, "run.received", f"a message of {len(record.text)} characters")
+            record = await self.runs.add(record)
             if progress is not None:
                 await progress({"kind": "run_started", "run": record.id, "thread": record.thread})
             async with self._segments.lock(record.thread):
@@ -290,10 +290,11 @@ class Desk:
             self._emit(record, "run.queued", why)
             await self.services.trail.flush()
             return await self._face(record, None)
-        record = await self.runs.update(record.id, status="running", unless=tuple(FINAL))
+        self._emit(record, "run.started", "the thread is free")
+        if record.status == "queued":
+            record = await self.runs.update(record.id, status="running", unless=tuple(FINAL))
         if record.status in FINAL:
             return await self._face(record, None)
-        self._emit(record, "run.started", "the thread is free")
         return await self._settle(record, self._segments.begin(record, who, progress))
 
     async def _proceed(self, record: RunRecord, progress: Progress | None) -> Run:
@@ -317,7 +318,6 @@ class Desk:
         record = await self.runs.update(
             record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
         )
-        await self.services.trail.flush()
         return await self._face(record, settled.turn)
 
     async def _interrupted(self, record: RunRecord) -> None:

@@ -18,6 +18,7 @@ from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.workspace import Workspace
 from concertmaster.models.classifier import IntentModel
 from concertmaster.models.registry import Models
+from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.people import People, Resolver
@@ -86,15 +87,15 @@ async def open_desk(
             raise
     people = People(loaded.spec.principals.principals, resolve)
     sessions = Sessions(people.find)
-    async with _checkpointer(place.database) as checkpointer:
-        graph = compile_graph(services, sessions, checkpointer)
+    async with checkpointer(place.database) as saver:
+        graph = compile_graph(services, sessions, saver)
         desk = Desk(
             home=place,
             database=database,
             services=services,
             graph=graph,
             people=people,
-            runs=Runs(database),
+            runs=Runs(database, services.trail),
             segments=Segments(graph, services, sessions),
             workspace=loaded.path,
         )
@@ -197,16 +198,3 @@ def _classifier(
 
 def _customs(workspace: Workspace) -> Mapping[str, Any]:
     return workspace.customs
-
-
-@asynccontextmanager
-async def _checkpointer(path: Path) -> AsyncIterator[Any]:
-    import aiosqlite
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-    async with aiosqlite.connect(path, timeout=30) as connection:
-        await connection.execute("PRAGMA synchronous=FULL")
-        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
-        await saver.setup()
-        yield saver

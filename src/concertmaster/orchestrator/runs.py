@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from concertmaster.audit import Trail
 from concertmaster.contracts import Outcome, Principal, RunRecord, Status, now
 from concertmaster.errors import StorageError, ThreadForbidden, UnknownRun
 from concertmaster.storage import Database, Migration
@@ -37,26 +38,42 @@ ThreadRecord = dict[str, str | int | None]
 
 
 class Runs:
-    """Runs and the threads that they belong to."""
+    """Runs and the threads that they belong to.
 
-    def __init__(self, database: Database) -> None:
+    What the trail has in store is written in the same transaction as each change here, so that a
+    run's status and its events never tell different stories.
+    """
+
+    def __init__(self, database: Database, trail: Trail) -> None:
         self._database = database
+        self._trail = trail
 
-    async def add(self, record: RunRecord) -> None:
+    async def add(self, record: RunRecord) -> RunRecord:
         """Store a new run; its thread is made on its first message and then belongs to its owner.
+
+        Returns:
+            The run, `running` if nothing on its thread comes before it, else `queued`.
 
         Raises:
             ThreadForbidden: the thread belongs to another principal.
         """
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> RunRecord:
             _own(connection, record)
+            busy = connection.execute(
+                "SELECT 1 FROM runs WHERE thread = ?"
+                " AND status IN ('queued', 'running', 'awaiting_review') LIMIT 1",
+                (record.thread,),
+            ).fetchone()
+            stored = record.model_copy(update={"status": "queued" if busy else "running"})
             connection.execute(
                 "INSERT INTO runs (id, thread, status, updated, record) VALUES (?, ?, ?, ?, ?)",
-                (record.id, record.thread, record.status, record.updated, _dump(record)),
+                (stored.id, stored.thread, stored.status, stored.updated, _dump(stored)),
             )
+            self._trail.store(connection)
+            return stored
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def update(
         self,
@@ -86,6 +103,7 @@ class Runs:
                 "UPDATE runs SET status = ?, updated = ?, record = ? WHERE id = ?",
                 (changed.status, changed.updated, _dump(changed), run),
             )
+            self._trail.store(connection)
             return changed
 
         return await self._database.write(work)

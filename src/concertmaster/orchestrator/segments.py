@@ -21,6 +21,7 @@ from concertmaster.graphs.compile import Graph
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.steps import told
 from concertmaster.graphs.terminals import MESSAGES
+from concertmaster.orchestrator.checkpoints import prune
 
 __all__ = ["Progress", "Segments", "Settled"]
 
@@ -103,6 +104,8 @@ class Segments:
             self.active.pop(record.id, None)
         state = await self._graph.aget_state(config)
         turn = _turn(state.values)
+        keep = self._services.spec.workflow.limits.checkpoints
+        await prune(self._graph.checkpointer, record.thread, keep)
         if state.next:
             return Settled(self._waiting(), turn)
         outcome = turn.outcome if turn else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concertmaster.agents.task import Services
 from concertmaster.contracts import (
@@ -24,16 +24,20 @@ from concertmaster.contracts import (
     plain_text,
 )
 from concertmaster.contracts.events import RunEnded
-from concertmaster.errors import ConfigError, RequestError, StorageError, UnknownRun
+from concertmaster.errors import ConfigError, KnowledgeError, RequestError, StorageError, UnknownRun
 from concertmaster.graphs.compile import Graph
 from concertmaster.graphs.terminals import MESSAGES
 from concertmaster.orchestrator.home import Home
+from concertmaster.orchestrator.knowledge import Library
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments, Settled
 from concertmaster.orchestrator.streaming import as_event, text_parts
 from concertmaster.storage import Database
+
+if TYPE_CHECKING:
+    from concertmaster.retrieval.ingest import IngestReport
 
 __all__ = ["Desk"]
 
@@ -57,6 +61,7 @@ class Desk:
         runs: Runs,
         segments: Segments,
         workspace: Path | None,
+        library: Library | None = None,
     ) -> None:
         self.home = home
         self.database = database
@@ -65,6 +70,7 @@ class Desk:
         self.people = people
         self.runs = runs
         self.workspace = workspace
+        self.library = library
         self._segments = segments
 
     @property
@@ -119,7 +125,9 @@ class Desk:
             run = await task
         finally:
             if not task.done():
+                # Wait for it: what a caller who goes away leaves behind is stored first.
                 task.cancel()
+                await asyncio.wait([task])
         for event in text_parts(run):
             yield event
         yield RunEnded(run=run.id, thread=run.thread, outcome=run.outcome)
@@ -142,6 +150,26 @@ class Desk:
                 run = await self._proceed(record, None)
             await self._drain(record.thread)
             return run
+
+    async def ingest(
+        self, sources: Iterable[str | Path], *, progress: Callable[[int, int], None] | None = None
+    ) -> IngestReport:
+        """Take documents from outside of the workspace into the index, and follow them later.
+
+        Args:
+            sources: files or folders.
+            progress: called with the passages embedded so far and in all.
+
+        Raises:
+            KnowledgeError: a source does not exist, or the workspace declares no knowledge.
+        """
+        if self.library is None:
+            raise KnowledgeError(
+                f"workspace {self.name!r} declares no knowledge",
+                hint="add `knowledge:` to its workflow.yaml",
+            )
+        async with self.home.busy():
+            return await self.library.add(sources, progress=progress)
 
     async def cancel(self, run: str, *, principal: Principal | str, why: str = "") -> Run:
         """End a run on request: its pending approvals are void, what was done stays done.

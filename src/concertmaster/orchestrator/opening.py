@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,21 @@ from concertmaster.graphs.compile import compile_graph
 from concertmaster.graphs.readiness import check
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.workspace import Workspace
-from concertmaster.models.classifier import IntentModel
 from concertmaster.models.registry import Models
 from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.home import Home, base_dir
+from concertmaster.orchestrator.knowledge import Library
 from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Segments
+from concertmaster.orchestrator.sources import outside
 from concertmaster.policies import check as check_policies
 from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
 from concertmaster.policies.approvals import Approvals
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.gate import Gate
-from concertmaster.retrieval.knowledge import Knowledge
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
@@ -40,9 +41,10 @@ from concertmaster.tools.plans import MIGRATIONS as PLANS
 from concertmaster.tools.plans import Plans
 
 if TYPE_CHECKING:
+    from concertmaster.models.classifier import IntentModel
     from concertmaster.retrieval.embeddings import Embedder
 
-__all__ = ["MIGRATIONS", "open_desk", "prepare_knowledge"]
+__all__ = ["MIGRATIONS", "open_desk", "open_library"]
 
 MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *PLANS)
 
@@ -57,6 +59,7 @@ async def open_desk(
     embedder: Embedder | None = None,
     draft: bool = False,
     recover: bool = True,
+    sync: bool = True,
 ) -> AsyncIterator[Desk]:
     """Open a workspace and close it again.
 
@@ -69,6 +72,7 @@ async def open_desk(
         embedder: another embedding than the built-in one.
         draft: open it even though the readiness gate found errors.
         recover: take up runs that a vanished process left.
+        sync: bring the index up to date with the workspace's documents first.
 
     Raises:
         WorkspaceError: its files cannot be read.
@@ -81,7 +85,12 @@ async def open_desk(
     async with place.busy():
         database = Database.open(place.database, MIGRATIONS)
         try:
-            services = await _services(loaded, place, database, model, embedder, draft=draft)
+            library = open_library(loaded, place, embedder)
+            if library is not None and sync:
+                await library.sync()
+            services = await _services(
+                loaded, place, database, library, _Options(model, embedder, draft)
+            )
         except BaseException:
             database.close()
             raise
@@ -98,6 +107,7 @@ async def open_desk(
             runs=Runs(database, services.trail),
             segments=Segments(graph, services, sessions),
             workspace=loaded.path,
+            library=library,
         )
         try:
             if recover:
@@ -105,6 +115,25 @@ async def open_desk(
             yield desk
         finally:
             await desk.close()
+
+
+@dataclass(frozen=True)
+class _Options:
+    model: Any
+    embedder: Embedder | None
+    draft: bool
+
+
+def open_library(
+    workspace: Workspace, home: Home, embedder: Embedder | None = None
+) -> Library | None:
+    """Open the index of a home; None if the workspace declares no knowledge.
+
+    Raises:
+        IndexMismatch: it was made with another embedding; `Library.rebuild` makes it anew.
+    """
+    spec = workspace.spec.workflow.knowledge
+    return Library(home, workspace.knowledge, spec, embedder) if spec else None
 
 
 def _place(home: str | Path | None, name: str) -> Path:
@@ -128,27 +157,25 @@ async def _services(
     workspace: Workspace,
     home: Home,
     database: Database,
-    model: Any,
-    embedder: Embedder | None,
-    *,
-    draft: bool,
+    library: Library | None,
+    options: _Options,
 ) -> Services:
     shapes = workspace.toolbox.shapes()
     trail = Trail(database, workspace.name)
-    knowledge = await prepare_knowledge(workspace, home, embedder)
+    knowledge = library.knowledge if library else None
     await asyncio.to_thread(workspace.toolbox.prepare, home.data)
     return Services(
         name=workspace.name,
         spec=workspace.spec,
         toolbox=workspace.toolbox,
-        gate=Gate(_engine(workspace, draft), shapes, workspace.name),
+        gate=Gate(_engine(workspace, options.draft), shapes, workspace.name),
         approvals=Approvals(database, trail),
         plans=Plans(database),
         carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail),
         trail=trail,
-        models=Models.of(model),
+        models=Models.of(options.model),
         knowledge=knowledge,
-        classifier=await asyncio.to_thread(_classifier, workspace, home, knowledge, embedder),
+        classifier=await asyncio.to_thread(_classifier, workspace, home, options.embedder),
         data_dir=home.data,
         customs=_customs(workspace),
     )
@@ -161,26 +188,12 @@ def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:
     return PolicyEngine.load(None if unsound else workspace.policies, shapes)
 
 
-async def prepare_knowledge(
-    workspace: Workspace, home: Home, embedder: Embedder | None, *, sync: bool = True
-) -> Knowledge | None:
-    """Open the index and bring it up to date with the workspace's own documents."""
-    spec = workspace.spec.workflow.knowledge
-    if spec is None:
-        return None
-    knowledge = Knowledge.open(home.index, embedder=embedder, spec=spec)
-    if sync and workspace.knowledge:
-        await knowledge.ingest(workspace.knowledge)
-    return knowledge
-
-
-def _classifier(
-    workspace: Workspace, home: Home, knowledge: Knowledge | None, embedder: Embedder | None
-) -> IntentModel | None:
+def _classifier(workspace: Workspace, home: Home, embedder: Embedder | None) -> IntentModel | None:
     """Load the trained classifier, or train it when the utterances changed."""
     intents = workspace.spec.intents
     if not intents.intents:
         return None
+    from concertmaster.models.classifier import IntentModel
     from concertmaster.retrieval.embeddings import default_embedder
 
     used = embedder or default_embedder()

@@ -26,7 +26,6 @@ from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Segments
-from concertmaster.orchestrator.sources import outside
 from concertmaster.policies import check as check_policies
 from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
 from concertmaster.policies.approvals import Approvals

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.agents.words import words
 from concertmaster.contracts import Citation, Evidence, Sentence
 from concertmaster.retrieval.sentences import split_sentences
 
-__all__ = ["cite", "extract"]
+__all__ = ["cite", "extract", "plain"]
 
 _MOST = 4
 _SHORTEST = 4
 _RANK_DISCOUNT = 0.15
+_LENT = 0.3
+_MARKUP = re.compile(r"\*\*|__|`|^\s*(?:[-*+•]|\d{1,2}[.)])\s+|^#+\s+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,11 @@ class _Candidate:
 
 
 def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> tuple[Sentence, ...]:
-    """Return up to `most` verbatim sentences with their citations, in reading order.
+    """Return up to `most` sentences with their citations, verbatim but for Markdown's marks.
 
     A sentence scores the inverse document frequencies (over the candidate sentences) of the
     query's stems that it holds, divided by the root of its length, discounted by the passage's
-    rank; title and section of its passage count half. Sentences below 40% of the best are left
+    rank; title and section of its passage count half; a neighbour's score lends some. Sentences below 40% of the best are left
     out. The score is the sum form of Luhn's significance with idf weights (Sparck Jones, 1972).
     """
     wanted = words(query)
@@ -46,10 +49,7 @@ def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> t
         frequency.update(words(candidate.text))
     total = len(candidates)
     weights = {w: math.log(1 + total / (1 + frequency[w])) for w in wanted}
-    scored = [
-        _Candidate(c.evidence, c.rank, c.start, c.end, _score(c, wanted, weights))
-        for c in candidates
-    ]
+    scored = _smoothed([replace(c, score=_score(c, wanted, weights)) for c in candidates])
     best = sorted(scored, key=lambda c: -c.score)[:most]
     if not best or best[0].score <= 0:
         return ()
@@ -57,9 +57,11 @@ def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> t
     kept.sort(key=lambda c: (c.rank, c.start))
     unique: dict[str, _Candidate] = {}
     for candidate in kept:
-        unique.setdefault(" ".join(candidate.text.split()).lower(), candidate)
+        unique.setdefault(plain(candidate.text).lower(), candidate)
     return tuple(
-        Sentence(text=c.text, basis="evidence", citations=(cite(c.evidence, c.start, c.end),))
+        Sentence(
+            text=plain(c.text), basis="evidence", citations=(cite(c.evidence, c.start, c.end),)
+        )
         for c in unique.values()
     )
 
@@ -81,9 +83,25 @@ def _candidates(evidence: Sequence[Evidence]) -> list[_Candidate]:
     for rank, passage in enumerate(evidence):
         for start, end in split_sentences(passage.text):
             text = passage.text[start:end]
-            if len(text.split()) >= _SHORTEST and not text.rstrip().endswith("?"):
+            if len(text.split()) >= _SHORTEST and not text.rstrip(" *_").endswith(("?", ":")):
                 found.append(_Candidate(passage, rank, start, end, 0.0))
     return found
+
+
+def _smoothed(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Lend a sentence part of its neighbours' score, so that answers keep to one place."""
+    smoothed = []
+    for index, candidate in enumerate(candidates):
+        near = candidates[max(0, index - 1) : index] + candidates[index + 1 : index + 2]
+        lent = max((n.score for n in near if n.rank == candidate.rank), default=0.0)
+        score = candidate.score + _LENT * lent if candidate.score > 0 else 0.0
+        smoothed.append(replace(candidate, score=score))
+    return smoothed
+
+
+def plain(text: str) -> str:
+    """Return a sentence without Markdown's emphasis, list marks and line breaks."""
+    return " ".join(_MARKUP.sub("", text).split())
 
 
 def _score(candidate: _Candidate, wanted: frozenset[str], weights: dict[str, float]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from concertmaster.agents.extractive import plain
 from concertmaster.agents.words import coverage, names, numbers
 from concertmaster.contracts import ActionResult, Citation, Evidence, Finding, Principal, Sentence
 
@@ -94,4 +95,4 @@ def _flat(result: ActionResult) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split()).lower().rstrip(".")
+    return plain(text).lower().rstrip(".")

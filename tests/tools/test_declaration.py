@@ -1,4 +1,6 @@
 import datetime
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -308,3 +310,16 @@ def test_tool_cannot_be_declared_twice() -> None:
     assert isinstance(declared, Tool)
     with pytest.raises(ConfigError, match="declared already"):
         declare(declared)
+
+
+def test_declaring_tools_imports_no_agent_framework() -> None:
+    program = (
+        "import sys, concertmaster.tools, concertmaster.tools.effects;"
+        "import concertmaster.tools.toolbox;"
+        "print([m for m in sys.modules if m.split('.')[0] in"
+        " ('langchain_core', 'langgraph', 'jsonschema')])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"

@@ -39,7 +39,8 @@ def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> t
 
     A sentence scores the inverse document frequencies (over the candidate sentences) of the
     query's stems that it holds, divided by the root of its length, discounted by the passage's
-    rank; title and section of its passage count half; a neighbour's score lends some. Sentences below 40% of the best are left
+    rank; title and section of its passage count half; a neighbour's score lends some. Sentences
+    below 40% of the best are left
     out. The score is the sum form of Luhn's significance with idf weights (Sparck Jones, 1972).
     """
     wanted = words(query)

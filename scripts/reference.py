@@ -59,7 +59,7 @@ def reference(names: list[str]) -> str:
                 raise
             continue
         if getattr(module, "__all__", ()):
-            parts += _module(module, told)
+            parts += filter(None, _module(module, told))
     return "\n".join(parts).rstrip() + "\n"
 
 

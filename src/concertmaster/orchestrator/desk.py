@@ -411,6 +411,7 @@ class Desk:
         """Write what is left and let go of files."""
         with contextlib.suppress(StorageError):
             await self.services.trail.flush()
+        await self.services.models.aclose()
         if self.services.knowledge is not None:
             self.services.knowledge.close()
         self.database.close()

@@ -1,0 +1,211 @@
+"""A small desk over real files: an order is looked up, then refunded; no intents, no documents."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import concertmaster as cm
+
+WORKFLOW = """
+workflow: refunds
+owner: ops
+success_metric: {name: done_once, target: 1.0}
+owners: {ops: {role: ops, contact: ops@shop.example}}
+steps:
+  - id: executor
+    agent: executor
+    owner: ops
+    purpose: Refund orders.
+    input: [request]
+    model: {need: plan}
+    tools: [get_order, refund]
+    permission: policies/refunds.cedar
+    review: policy
+    success_metric: {name: done_once, target: 1.0}
+    timeout: 10s
+    retry: {attempts: 1}
+    fallback: escalate
+    playbook: refund
+  - id: other
+    agent: executor
+    owner: ops
+    purpose: Look orders up.
+    input: [request]
+    model: none
+    tools: [get_order]
+    permission: policies/refunds.cedar
+    review: policy
+    success_metric: {name: looked_up, target: 1.0}
+    timeout: 10s
+    retry: {attempts: 1}
+    fallback: escalate
+    playbook: lookup
+  - id: responder
+    agent: responder
+    owner: ops
+    purpose: Tell what was done.
+    input: [actions]
+    model: none
+    tools: []
+    permission: none
+    review: none
+    success_metric: {name: told, target: 1.0}
+    timeout: 10s
+    retry: {attempts: 1}
+    fallback: escalate
+  - id: critic
+    agent: critic
+    owner: ops
+    purpose: Check the answer.
+    input: [draft]
+    model: none
+    tools: []
+    permission: none
+    review: none
+    success_metric: {name: checked, target: 1.0}
+    timeout: 10s
+    retry: {attempts: 1}
+    fallback: escalate
+routes:
+  - {when: "principal.id == 'viewer' && !('other' in done)", to: other}
+  - {when: "principal.id != 'viewer' && !('executor' in done)", to: executor}
+  - {when: "draft == null", to: responder}
+  - {when: "verdict == null", to: critic}
+  - {when: "verdict.status == 'revise' && revisions < 2", to: responder}
+  - {when: "verdict.status == 'pass'", to: finish}
+  - {to: escalate, owner: ops, why: "the answer did not pass"}
+"""
+
+PLAYBOOKS = """
+playbooks:
+  - name: refund
+    slots:
+      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)', carry: true}
+      - {name: amount, type: money, required: false}
+    calls:
+      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
+      - key: refund
+        tool: refund
+        arguments:
+          order_id: "=slots.order_id"
+          amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
+    reply:
+      - {text: "I refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
+  - name: lookup
+    slots:
+      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)'}
+    calls:
+      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
+    reply:
+      - {text: "Order {=slots.order_id} is over {=money(results.order.total_cents, 'EUR')}."}
+"""
+
+TOOLS = '''
+import os, sqlite3, time
+from typing_extensions import TypedDict
+from concertmaster.tools import ToolContext, declare
+from concertmaster.errors import ToolError
+
+class Facts(TypedDict):
+    customer: str
+
+def owner(arguments, ctx) -> Facts:
+    return {"customer": "ben" if arguments["order_id"] == 13 else "ana"}
+
+def setup(data_dir):
+    with sqlite3.connect(data_dir / "shop.sqlite3") as db:
+        db.execute("CREATE TABLE IF NOT EXISTS refunds (key TEXT, order_id INT, amount INT)")
+    db.close()
+
+@declare(effect="read", label="internal", facts=owner)
+def get_order(order_id: int, ctx: ToolContext) -> dict[str, int]:
+    "Look an order up."
+    if order_id == 404:
+        raise ToolError("there is no such order")
+    return {"id": order_id, "total_cents": 12000}
+
+@declare(effect="irreversible", label="internal", facts=owner, timeout=5)
+def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]:
+    "Pay money back."
+    if order_id == 500:
+        raise RuntimeError("the line went dead")
+    if order_id == 503:
+        raise ToolError("the bank is closed")
+    if os.environ.get("DIE_BEFORE_EFFECT"):
+        os.kill(os.getpid(), 9)
+    with sqlite3.connect(ctx.data_dir / "shop.sqlite3") as db:
+        db.execute("INSERT INTO refunds VALUES (?, ?, ?)", (ctx.idempotency_key, order_id, amount_cents))
+    db.close()
+    if os.environ.get("DIE_AFTER_EFFECT"):
+        os.kill(os.getpid(), 9)
+    return {"order_id": order_id, "amount_cents": amount_cents}
+'''
+
+POLICY = """
+@id("orders.read")
+permit (principal, action == Action::"get_order", resource)
+when { principal.id == context.facts.customer || principal.id == "viewer" };
+
+@id("refunds.small") @reason("refunds up to 50.00 need nobody")
+permit (principal, action == Action::"refund", resource)
+when { principal.id == context.facts.customer && context.args.amount_cents <= 5000 };
+
+@id("refunds.large") @reason("refunds over 50.00 go to finance") @obligation("review:finance")
+permit (principal, action == Action::"refund", resource)
+when { principal.id == context.facts.customer && context.args.amount_cents > 5000 };
+"""
+
+PRINCIPALS = """
+principals:
+  - {id: ana, roles: [customer]}
+  - {id: ben, roles: [customer]}
+  - {id: viewer, roles: [customer]}
+  - {id: li, roles: [finance]}
+  - {id: mo, roles: [finance]}
+  - {id: sam, roles: [support]}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Return the folder of a small workspace."""
+    folder = tmp_path / "refunds"
+    (folder / "policies").mkdir(parents=True)
+    for name, text in {
+        "workflow.yaml": WORKFLOW,
+        "playbooks.yaml": PLAYBOOKS,
+        "principals.yaml": PRINCIPALS,
+        "tools.py": TOOLS,
+        "policies/refunds.cedar": POLICY,
+    }.items():
+        (folder / name).write_text(textwrap.dedent(text))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return the home's folder."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+async def desk(workspace: Path, home: Path):
+    """Open the workspace."""
+    async with cm.open(workspace, home=home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def refunds(home: Path):
+    """Return what was really paid back, as (order, cents)."""
+    import sqlite3
+
+    def read() -> list[tuple[int, int]]:
+        connection = sqlite3.connect(home / "data" / "shop.sqlite3")
+        try:
+            return connection.execute("SELECT order_id, amount FROM refunds").fetchall()
+        finally:
+            connection.close()
+
+    return read

@@ -1,0 +1,107 @@
+"""`concertmaster audit`: the trail of events with their reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from concertmaster.cli.options import HomeDir, Json, WorkspaceOf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from concertmaster.contracts import AuditEvent
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
+
+
+@app.command(epilog="Example: concertmaster audit show --thread t-1 --type policy.decided")
+def show(
+    *,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run.")] = None,
+    thread: Annotated[str | None, typer.Option(metavar="ID", help="Only this thread.")] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Only this type, or family; may be repeated."),
+    ] = None,
+    last: Annotated[
+        int, typer.Option(min=0, help="At most so many of each home, the latest; 0 for all.")
+    ] = 200,
+    workspace: WorkspaceOf = None,
+    home: HomeDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show events in their order: when, what, who, why. A family is the part before the dot."""
+    from concertmaster.cli.console import note, print_json
+    from concertmaster.cli.records import find_run, find_thread, opened
+
+    wanted = _types(types or ())
+
+    async def work() -> None:
+        async with opened(home, workspace) as places:
+            chosen = places
+            if run is not None:
+                chosen = [(await find_run(places, run))[0]]
+            elif thread is not None:
+                chosen = [(await find_thread(places, thread))[0]]
+            found: list[tuple[str, AuditEvent]] = []
+            for records in chosen:
+                events = await records.events(run=run, thread=thread, types=wanted)
+                left_out = len(events) - last if last else 0
+                if left_out > 0:
+                    note(f"{left_out} earlier events of {records.home} are not shown: --last 0")
+                found += [(str(records.home), event) for event in events[-last:]]
+        if as_json:
+            print_json([{**e.model_dump(mode="json"), "home": place} for place, e in found])
+        else:
+            _show([event for _, event in found])
+
+    asyncio.run(work())
+
+
+def _types(given: Sequence[str]) -> list[Any] | None:
+    from difflib import get_close_matches
+    from typing import get_args
+
+    from concertmaster.contracts.events import EventType
+    from concertmaster.errors import ConfigError
+
+    if not given:
+        return None
+    known: tuple[str, ...] = get_args(EventType)
+    chosen: list[str] = []
+    for name in given:
+        family = [type_ for type_ in known if name in (type_, type_.partition(".")[0])]
+        if not family:
+            close = get_close_matches(name, known, n=3) or known
+            raise ConfigError(f"{name!r} is no event type", hint=f"one of {', '.join(close)}")
+        chosen += family
+    return chosen
+
+
+def _show(events: Sequence[AuditEvent]) -> None:
+    from rich.table import Table
+
+    from concertmaster.cli.console import note, out, styled
+
+    if not events:
+        note("no such events")
+        return
+    console = out()
+    table = Table.grid(padding=(0, 1))
+    for width in (5, 19, 18, 12):
+        table.add_column(min_width=width, max_width=width if console.is_terminal else None)
+    table.add_column(overflow="fold")
+    for event in events:
+        table.add_row(
+            styled(event.seq, "dim"),
+            styled(event.time[:19].replace("T", " "), "dim"),
+            styled(event.type, "cyan"),
+            styled(event.actor),
+            styled(event.why),
+        )
+    console.print(table)

@@ -1,0 +1,80 @@
+"""`concertmaster check`: the readiness gate, with every finding's file and line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from concertmaster.cli.options import Json, WorkspaceDir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["check"]
+
+EXAMPLE = "Example: concertmaster check examples/support_desk"
+
+
+def check(workspace: WorkspaceDir, as_json: Json = False) -> None:
+    """List what is missing or inconsistent in a workspace.
+
+    Every finding comes with file and line, and how to put it right. Exits with 1 if there are
+    errors; warnings alone leave it at 0.
+    """
+    from concertmaster.cli.console import print_json
+
+    problems = _problems(workspace)
+    errors = [p for p in problems if p.severity == "error"]
+    if as_json:
+        print_json(
+            {
+                "workspace": str(workspace),
+                "ready": not errors,
+                "problems": [_plain(p) for p in problems],
+            }
+        )
+    else:
+        _show(problems, len(errors), workspace)
+    raise typer.Exit(1 if errors else 0)
+
+
+def _problems(folder: Path) -> Sequence[Any]:
+    """Return the findings of the gate; those of files that cannot even be read count as well."""
+    from concertmaster.errors import WorkspaceError
+    from concertmaster.graphs.readiness import check as findings
+    from concertmaster.graphs.workspace import Workspace
+
+    try:
+        return tuple(findings(Workspace.load(folder)))
+    except WorkspaceError as error:
+        if not error.problems:
+            raise
+        return error.problems
+
+
+def _plain(problem: Any) -> Any:
+    from dataclasses import asdict, is_dataclass
+
+    if is_dataclass(problem) and not isinstance(problem, type):
+        return asdict(problem)
+    return problem
+
+
+def _show(problems: Sequence[Any], errors: int, folder: Path) -> None:
+    from concertmaster.cli.console import note, put, styled
+
+    styles = {"error": "red", "warning": "yellow"}
+    for problem in sorted(problems, key=lambda p: p.severity != "error"):
+        put(styled(problem, styles.get(problem.severity, "")))
+    warnings = len(problems) - errors
+    if errors:
+        counts = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
+        note(f"\n{folder} is not ready: {counts}", "red")
+    else:
+        note(f"{folder} is ready ({_count(warnings, 'warning')})", "green")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number or 'no'} {what}s"

@@ -1,0 +1,7 @@
+"""stub"""
+
+EXAMPLE = "Example: concertmaster demo"
+
+
+def demo() -> None:
+    """Play."""

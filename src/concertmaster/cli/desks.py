@@ -1,0 +1,90 @@
+"""Opening a workspace for a command, and running one message while telling the steps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from concertmaster.cli.answers import step_line
+from concertmaster.cli.console import err, note
+
+if TYPE_CHECKING:
+    from concertmaster.contracts import Principal
+    from concertmaster.orchestrator.desk import Desk
+    from concertmaster.orchestrator.run import Run
+
+__all__ = ["Told", "custom_home", "exit_code_of", "opened_desk", "people_of", "tell"]
+
+_EXITS = {"refused": 5, "failed": 6, "cancelled": 1}
+
+
+@dataclass
+class Told:
+    """Where a message came to be stored; set as soon as it is, so that Ctrl-C can name it."""
+
+    run: str | None = None
+    thread: str | None = None
+
+
+@asynccontextmanager
+async def opened_desk(
+    workspace: Path,
+    *,
+    home: Path | None,
+    model: str | None = None,
+    draft: bool = False,
+    recover: bool = True,
+) -> AsyncIterator[Desk]:
+    """Open a workspace, with a sign of life where a terminal watches."""
+    console = err()
+    sign = console.status(f"opening {workspace}") if console.is_terminal else None
+    if sign is not None:
+        sign.start()
+    try:
+        from concertmaster.orchestrator.opening import open_desk
+
+        opening = open_desk(workspace, home=home, model=model, draft=draft, recover=recover)
+        async with opening as desk:
+            if sign is not None:
+                sign.stop()
+            yield desk
+    finally:
+        if sign is not None:
+            sign.stop()
+
+
+def people_of(desk: Desk) -> Sequence[Principal]:
+    """Return the people that the workspace declares."""
+    return desk.services.spec.principals.principals
+
+
+def custom_home(desk: Desk) -> Path | None:
+    """Return the desk's home if it has to be named in a command, None if it is found by itself."""
+    from concertmaster.orchestrator.home import homes
+
+    here = desk.home.path.resolve()
+    return None if any(home.resolve() == here for home in homes()) else here
+
+
+async def tell(
+    desk: Desk, text: str, who: str, thread: str | None, *, quiet: bool, told: Told
+) -> tuple[Run, float]:
+    """Run a message, print its steps on standard error; return the run and its milliseconds."""
+    begun = perf_counter()
+    async for event in desk.stream(text, principal=who, thread=thread):
+        told.run, told.thread = event.run, event.thread
+        line = None if quiet else step_line(event)
+        if line is not None:
+            note(line)
+    took = (perf_counter() - begun) * 1000
+    assert told.run is not None
+    return await desk.get(told.run), took
+
+
+def exit_code_of(run: Run) -> int:
+    """Return the exit code that a run's outcome stands for."""
+    return _EXITS.get(run.status, 0)

@@ -1,0 +1,54 @@
+"""`concertmaster init`: a new workspace, started from one that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from concertmaster.cli.options import Json
+
+__all__ = ["init"]
+
+EXAMPLE = "Example: concertmaster init my_desk --from support_desk"
+
+
+def init(
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to make; its name names the workflow.")
+    ],
+    template: Annotated[
+        str, typer.Option("--from", metavar="TEMPLATE", help="Which workspace to start from.")
+    ] = "support_desk",
+    as_json: Json = False,
+) -> None:
+    """Start a workspace from one that works.
+
+    Templates: support_desk, knowledge_assistant, loan_application, software_delivery, bank_desk.
+    """
+    import shlex
+
+    import yaml
+
+    from concertmaster.cli.console import note, print_json, put
+    from concertmaster.graphs.scaffold import init as start
+
+    made = start(template, target)
+    try:
+        people = yaml.safe_load((made / "principals.yaml").read_text("utf-8"))["principals"]
+        who = str(people[0]["id"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        who = "WHO"
+    if as_json:
+        print_json({"workspace": str(made), "template": template})
+        return
+    quoted = shlex.quote(str(target))
+    put(f"{made} is a workspace, started from {template}")
+    note(
+        "\nNext:\n"
+        f"  concertmaster check {quoted}\n"
+        f"  concertmaster chat {quoted} --as {who}\n"
+        f"  concertmaster graph {quoted} svg --output graph.svg\n"
+        f"Then change it: {made / 'workflow.yaml'} first, README.md says what is where."
+    )

@@ -1,0 +1,35 @@
+"""`concertmaster schema`: JSON Schemas of a workspace's files, for editors."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+__all__ = ["Part", "schema"]
+
+EXAMPLE = "Example: concertmaster schema workflow > workflow.schema.json"
+
+
+class Part(StrEnum):
+    """The files of a workspace that have a schema."""
+
+    workflow = "workflow"
+    intents = "intents"
+    playbooks = "playbooks"
+    principals = "principals"
+
+
+def schema(
+    part: Annotated[Part, typer.Argument(help="Which file of a workspace.")] = Part.workflow,
+) -> None:
+    """Print the JSON Schema of a workspace's file, for editors.
+
+    An editor completes and checks a file that begins with
+    "# yaml-language-server: $schema=workflow.schema.json".
+    """
+    from concertmaster.cli.console import print_json
+    from concertmaster.graphs.schema import schema as schema_of
+
+    print_json(schema_of(part.value))

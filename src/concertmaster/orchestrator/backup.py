@@ -1,0 +1,86 @@
+"""A consistent copy of a home directory."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.contracts import new_id
+from concertmaster.errors import ConfigError, HomeError, StorageError
+from concertmaster.orchestrator.home import DATABASE, Home
+from concertmaster.storage import Database
+
+__all__ = ["Backup", "back_up"]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """Where the copy lies and how many bytes it has."""
+
+    target: Path
+    size: int
+
+
+async def back_up(home: Path, target: Path) -> Backup:
+    """Copy a home to a folder that does not exist yet, while nobody works in the home.
+
+    The target appears whole or not at all.
+
+    Raises:
+        HomeError: there is no home, or the target lies in it.
+        HomeBusy: another process works in it.
+        ConfigError: the target exists.
+        StorageError: it could not be read or copied, or the disk is full.
+    """
+    place, target = _checked(home, target)
+    async with place.busy():
+        size = await asyncio.to_thread(_copy, place, target)
+    return Backup(target, size)
+
+
+def _checked(home: Path, target: Path) -> tuple[Home, Path]:
+    home, target = home.resolve(), target.absolute()
+    if not (home / DATABASE).is_file():
+        raise HomeError(f"{home} is no home directory: it holds no {DATABASE}")
+    if target.resolve().is_relative_to(home):
+        raise ConfigError(f"{target} lies in the home itself", hint="choose a folder outside")
+    if target.exists() or target.is_symlink():
+        raise ConfigError(
+            f"{target} exists, and a backup overwrites nothing", hint="name a new folder"
+        )
+    return Home.prepare(home, None), target
+
+
+def _copy(home: Home, target: Path) -> int:
+    partial = target.with_name(f".{target.name}.{new_id('partial')}")
+    try:
+        partial.mkdir(parents=True)
+        database = Database.open(home.database, read_only=True)
+        try:
+            database.backup(partial / DATABASE)
+        finally:
+            database.close()
+        own = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "lock"}
+        for entry in home.path.iterdir():
+            if entry.name in own:
+                continue
+            if entry.is_dir():
+                shutil.copytree(entry, partial / entry.name, symlinks=True)
+            else:
+                shutil.copy2(entry, partial / entry.name, follow_symlinks=False)
+        partial.rename(target)
+    except (OSError, shutil.Error) as error:
+        raise StorageError(
+            f"{home.path} could not be copied to {target}: {_cause(error)}",
+            hint="free some space or choose another folder; the home is as it was",
+        ) from error
+    finally:
+        if partial.exists():
+            shutil.rmtree(partial, ignore_errors=True)
+    return sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+
+
+def _cause(error: OSError | shutil.Error) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -92,9 +92,9 @@ async def _measure(
     documents: Documents = {d["id"]: d for d in map(json.loads, planted.read_text().splitlines())}
     places = Places(canaries)
     plain = await _pass(planted, queries, who, folder / "plain", places, None)
-    model = ScriptedModel(script=_quoting_model, repeat=True)
+    model = ScriptedModel(otherwise=_quoting_model)
     await _pass(planted, queries, who, folder / "model", places, model)
-    places.look(json.dumps([str(p) for p in model.prompts]), "prompts")
+    places.look("\n".join(p.text for p in model.prompts), "prompts")
     ranks = [_found(run, q["relevant"]) for run, q in zip(plain.runs, queries, strict=True)]
     statuses = Counter(run.status for run in plain.runs)
     answered = [r for r in plain.runs if r.status == "answered"]
@@ -216,8 +216,9 @@ def _plant(source: Path, target: Path) -> tuple[Path, dict[str, str]]:
 def _quoting_model(messages: list[Any]) -> str:
     """Answer with the first sentence of each passage in the prompt, cited."""
     prompt = str(messages[0].content)
-    passages = re.findall(r"<data kind='evidence' number='(\d+)'>\n(.*?)\n</data>", prompt, re.S)
-    quoted = [f"{p.split('. ')[0].strip().rstrip('.')} [{n}]." for n, p in passages[:3]]
+    found = re.finditer(r"<data-(\w+) evidence (\d+)>\n(.*?)\n</data-\1>", prompt, re.DOTALL)
+    passages = [(m.group(2), m.group(3)) for m in found][:3]
+    quoted = [f"{p.split('. ')[0].strip().rstrip('.')} [{n}]." for n, p in passages]
     return " ".join(quoted) or "I do not know."
 
 

@@ -91,7 +91,7 @@ playbooks:
           order_id: "=slots.order_id"
           amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
     reply:
-      - {text: "I refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
+      - {text: "Refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
   - name: lookup
     slots:
       - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)'}
@@ -101,7 +101,7 @@ playbooks:
       - {text: "Order {=slots.order_id} is over {=money(results.order.total_cents, 'EUR')}."}
 """
 
-TOOLS = '''
+TOOLS = """
 import os, sqlite3, time
 from typing_extensions import TypedDict
 from concertmaster.tools import ToolContext, declare
@@ -135,12 +135,13 @@ def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]
     if os.environ.get("DIE_BEFORE_EFFECT"):
         os.kill(os.getpid(), 9)
     with sqlite3.connect(ctx.data_dir / "shop.sqlite3") as db:
-        db.execute("INSERT INTO refunds VALUES (?, ?, ?)", (ctx.idempotency_key, order_id, amount_cents))
+        row = (ctx.idempotency_key, order_id, amount_cents)
+        db.execute("INSERT INTO refunds VALUES (?, ?, ?)", row)
     db.close()
     if os.environ.get("DIE_AFTER_EFFECT"):
         os.kill(os.getpid(), 9)
     return {"order_id": order_id, "amount_cents": amount_cents}
-'''
+"""
 
 POLICY = """
 @id("orders.read")

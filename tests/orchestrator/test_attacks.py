@@ -75,7 +75,7 @@ async def test_forged_approval_by_resume_value_is_refused(desk, refunds):
 async def test_agent_with_another_agents_tool_is_refused(workspace, home, refunds):
     playbooks = workspace / "playbooks.yaml"
     text = playbooks.read_text()
-    theft = '{key: refund, tool: refund, arguments: {order_id: 1042, amount_cents: 100}}'
+    theft = "{key: refund, tool: refund, arguments: {order_id: 1042, amount_cents: 100}}"
     playbooks.write_text(text.replace("  - name: lookup", "  - name: lookup", 1))
     before, after = playbooks.read_text().split("- name: lookup")
     after = after.replace("    reply:", f"      - {theft}\n    reply:", 1)

@@ -17,7 +17,7 @@ async def waiting(desk, text=LARGE, principal="ana", thread=None):
 async def test_small_refund_needs_nobody(desk, refunds):
     run = await desk.run("refund 20 euros for order 1042", principal="ana")
     assert run.status == "answered"
-    assert run.outcome.text == "I refunded 20.00 EUR for order 1042."
+    assert run.outcome.text == "Refunded 20.00 EUR for order 1042."
     assert refunds() == [(1042, 2000)]
 
 

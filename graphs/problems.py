@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from concertmaster.contracts import Record
 
-__all__ = ["Problem", "Severity"]
+__all__ = ["Problem", "Severity", "closest"]
 
 Severity = Literal["error", "warning"]
 
@@ -29,3 +31,13 @@ class Problem(Record):
     def order(self) -> tuple[str, int, str, str]:
         """Return the sorting key: by file and line."""
         return self.file, self.line, self.severity, self.message
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return a hint that offers the known word most like this one; None if none is like it.
+
+    >>> closest("excutor", ("retriever", "executor"))
+    "did you mean 'executor'?"
+    """
+    near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else None

@@ -1,0 +1,78 @@
+"""The readiness gate: everything that is missing or inconsistent in a workspace, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from concertmaster.graphs.checks.intents import check_intents
+from concertmaster.graphs.checks.knowledge import check_knowledge
+from concertmaster.graphs.checks.permits import check_permits
+from concertmaster.graphs.checks.playbooks import check_playbooks
+from concertmaster.graphs.checks.routes import check_fallbacks, check_routes, check_rules
+from concertmaster.graphs.checks.steps import check_steps, check_workflow
+from concertmaster.graphs.checks.subject import Subject
+from concertmaster.graphs.problems import Problem
+from concertmaster.graphs.workspace import Workspace, read_workspace
+
+__all__ = ["check"]
+
+_CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
+    check_workflow,
+    check_steps,
+    check_routes,
+    check_fallbacks,
+    check_rules,
+    check_playbooks,
+    check_intents,
+    check_permits,
+    check_knowledge,
+)
+
+_FOLLOWS: Mapping[str, frozenset[str]] = {
+    "tools": frozenset({"unknown-tool", "policy"}),
+    "playbooks": frozenset({"unknown-playbook"}),
+}
+"""What looks wrong only because a part could not be read."""
+
+
+def check(workspace: Workspace | Path | str) -> list[Problem]:
+    """Return everything that keeps a workspace from being ready, sorted by file and line.
+
+    Args:
+        workspace: one that is loaded or built in Python, or a folder, whose files are read first;
+            then what cannot be read is among the findings.
+
+    It runs no step and calls no tool, model or store. Severity `error` means that it does not
+    run unless it is opened as a draft.
+    """
+    if isinstance(workspace, Workspace):
+        return _sorted(_findings(workspace))
+    loaded, problems = read_workspace(workspace)
+    if loaded is None:
+        return _sorted(problems)
+    unread = _unread(loaded, problems)
+    known = {(p.code, p.file, p.line) for p in problems}
+    more = [
+        p
+        for p in _findings(loaded)
+        if p.code not in unread and (p.code, p.file, p.line) not in known
+    ]
+    return _sorted([*problems, *more])
+
+
+def _findings(workspace: Workspace) -> list[Problem]:
+    subject = Subject(workspace)
+    return [problem for look in _CHECKS for problem in look(subject)]
+
+
+def _unread(workspace: Workspace, problems: Sequence[Problem]) -> frozenset[str]:
+    """Return the codes that say nothing new next to these findings of reading."""
+    parts = {Path(p.file).stem for p in problems if p.code in ("yaml", "type", "spec")}
+    if not workspace.toolbox and any(p.code == "tool" for p in problems):
+        parts.add("tools")
+    return frozenset[str]().union(*(_FOLLOWS.get(part, frozenset()) for part in parts))
+
+
+def _sorted(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=Problem.order)

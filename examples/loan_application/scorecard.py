@@ -122,7 +122,9 @@ def decide(applicant: Applicant, loan: Loan) -> Decision:
     monthly = instalment(loan)
     due = applicant.debts_cents + monthly
     if due > MOST_SERVICE * applicant.income_cents:
-        return Decision("decline", monthly, (("A01", "the instalments would exceed 45% of income"),))
+        return Decision(
+            "decline", monthly, (("A01", "the instalments would exceed 45% of income"),)
+        )
     if applicant.income_cents - due < LEFT_TO_LIVE_ON:
         return Decision("decline", monthly, (("A02", "too little would be left to live on"),))
     scored = score(applicant, loan)

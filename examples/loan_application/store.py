@@ -50,6 +50,7 @@ _APPLICANTS = (
     ("tess", "Tess Brandt", 2, 35_000, 3, 0),
     ("noah", "Noah Weiss", 1, 40_000, 1, 0),
     ("jon", "Jon Berg", 5, 0, 0, 1),
+    ("vera", "Vera Sommer", 8, 10_000, 0, 2),
     ("uma", "Uma Rao", 3, 10_000, 0, 0),
 )
 
@@ -60,6 +61,7 @@ _DOCUMENTS = (
     ("rosa", "passport", "2040-10-01", "1981-12-24"),
     ("tess", "identity card", "2038-07-20", "1994-06-17"),
     ("noah", "residence permit", "2037-03-02", "1999-04-30"),
+    ("vera", "passport", "2042-04-08", "1985-03-15"),
     ("jon", "passport", "2019-08-14", "1968-11-08"),
 )
 
@@ -70,7 +72,9 @@ def create(data_dir: Path) -> None:
         books.executescript(_SCHEMA)
         books.execute("BEGIN IMMEDIATE")
         books.executemany("INSERT OR IGNORE INTO applicants VALUES (?, ?, ?, ?, ?, ?)", _APPLICANTS)
-        books.executemany("INSERT OR IGNORE INTO identity_documents VALUES (?, ?, ?, ?)", _DOCUMENTS)
+        books.executemany(
+            "INSERT OR IGNORE INTO identity_documents VALUES (?, ?, ?, ?)", _DOCUMENTS
+        )
 
 
 @contextmanager

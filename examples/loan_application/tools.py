@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,10 +13,12 @@ from typing_extensions import TypedDict
 from concertmaster.errors import ToolError
 from concertmaster.tools import ToolContext, declare
 
-from . import scorecard, store  # noqa: TID252
+from . import books, store  # noqa: TID252
 
 Cents = Annotated[int, Field(gt=0, le=10**12)]
 Months = Annotated[int, Field(ge=6, le=120)]
+
+State = Literal["none", "received", "approve", "decline", "refer", "booked"]
 
 
 class Profile(TypedDict):
@@ -29,14 +30,6 @@ class Profile(TypedDict):
     missed_payments: int
     repaid_loans: int
     years_as_customer: int
-
-
-class Identity(TypedDict):
-    """What the identity registry says: verified, expired or unknown."""
-
-    status: Literal["verified", "expired", "unknown"]
-    document: str
-    valid_until: str
 
 
 class Application(TypedDict):
@@ -75,7 +68,7 @@ class Standing(TypedDict):
     found: bool
     application: str
     amount_cents: int
-    state: Literal["none", "received", "approve", "decline", "refer", "booked"]
+    state: State
 
 
 class DecisionFacts(TypedDict):
@@ -87,10 +80,14 @@ class DecisionFacts(TypedDict):
 
 
 class LoanFacts(TypedDict):
-    """What the books say of the application that is to be booked."""
+    """What the books say of the application that is to be booked.
+
+    `exposure_cents` is this loan together with those that the applicant has already.
+    """
 
     applicant: str
     amount_cents: int
+    exposure_cents: int
     decision: str
     identity: str
     booked: bool
@@ -104,7 +101,7 @@ def setup(data_dir: Path) -> None:
 @declare(effect="read", label="internal", trusted=True)
 def get_applicant(ctx: ToolContext) -> Profile:
     """Look up the customer on whose behalf this runs."""
-    found = _applicant(ctx.data_dir, ctx.principal.id)
+    found = books.find_customer(ctx.data_dir, ctx.principal.id)
     if found is None:
         return Profile(
             known=False,
@@ -114,10 +111,11 @@ def get_applicant(ctx: ToolContext) -> Profile:
             repaid_loans=0,
             years_as_customer=0,
         )
+    borrowed = books.sum_of_loans(ctx.data_dir, found["id"])
     return Profile(
         known=True,
         name=found["name"],
-        debts_cents=found["debts_cents"],
+        debts_cents=found["debts_cents"] + borrowed["instalment_cents"],
         missed_payments=found["missed_payments"],
         repaid_loans=found["repaid_loans"],
         years_as_customer=found["years_as_customer"],
@@ -125,17 +123,17 @@ def get_applicant(ctx: ToolContext) -> Profile:
 
 
 @declare(effect="read", label="internal", trusted=True)
-def check_identity(ctx: ToolContext) -> Identity:
+def check_identity(ctx: ToolContext) -> books.Identity:
     """Ask the registry for the identity document of the customer on whose behalf this runs."""
-    return _identity(ctx.data_dir, ctx.principal.id)
+    return books.find_identity(ctx.data_dir, ctx.principal.id)
 
 
 @declare(effect="read", label="internal", trusted=True)
 def get_application_status(ctx: ToolContext) -> Standing:
     """Tell where the last application of the customer on whose behalf this runs stands."""
-    with store.opened(ctx.data_dir) as books:
+    with store.opened(ctx.data_dir) as tables:
         last = store.row(
-            books,
+            tables,
             "SELECT a.number, a.amount_cents, d.outcome, l.number AS loan FROM applications a"
             " LEFT JOIN decisions d ON d.application = a.number"
             " LEFT JOIN loans l ON l.application = a.number"
@@ -144,19 +142,19 @@ def get_application_status(ctx: ToolContext) -> Standing:
         )
     if last is None:
         return Standing(found=False, application="", amount_cents=0, state="none")
-    state = "booked" if last["loan"] else last["outcome"] or "received"
+    state: State = "booked" if last["loan"] else last["outcome"] or "received"
     return Standing(
         found=True,
-        application=_application_id(last["number"]),
+        application=books.application_id(last["number"]),
         amount_cents=last["amount_cents"],
         state=state,
     )
 
 
 def _saved(arguments: Mapping[str, Any], ctx: ToolContext) -> Application | None:
-    with store.opened(ctx.data_dir) as books:
+    with store.opened(ctx.data_dir) as tables:
         found = store.row(
-            books, "SELECT * FROM applications WHERE idempotency_key = ?", ctx.idempotency_key
+            tables, "SELECT * FROM applications WHERE idempotency_key = ?", ctx.idempotency_key
         )
     return _as_application(found) if found else None
 
@@ -174,11 +172,11 @@ def save_application(
     amount_cents: Cents, term_months: Months, income_cents: Cents, ctx: ToolContext
 ) -> Application:
     """Keep an application for a loan in the customer's own name."""
-    if _applicant(ctx.data_dir, ctx.principal.id) is None:
+    if books.find_customer(ctx.data_dir, ctx.principal.id) is None:
         raise ToolError("there is no customer record to keep an application under")
-    with store.opened(ctx.data_dir) as books:
-        books.execute("BEGIN IMMEDIATE")
-        books.execute(
+    with store.opened(ctx.data_dir) as tables:
+        tables.execute("BEGIN IMMEDIATE")
+        tables.execute(
             "INSERT INTO applications (applicant, amount_cents, term_months, income_cents,"
             " idempotency_key) VALUES (?, ?, ?, ?, ?) ON CONFLICT (idempotency_key) DO NOTHING",
             (ctx.principal.id, amount_cents, term_months, income_cents, ctx.idempotency_key),
@@ -190,17 +188,17 @@ def save_application(
 
 
 def _decision_facts(arguments: Mapping[str, Any], ctx: ToolContext) -> DecisionFacts:
-    application = _found(ctx.data_dir, str(arguments["application"]))
-    decision, points = _assessed(ctx.data_dir, application)
+    application = books.find_application(ctx.data_dir, str(arguments["application"]))
+    decision, points = books.assess(ctx.data_dir, application)
     return DecisionFacts(
         applicant=application["applicant"], outcome=decision.outcome, points=points
     )
 
 
 def _recorded(arguments: Mapping[str, Any], ctx: ToolContext) -> Decided | None:
-    with store.opened(ctx.data_dir) as books:
+    with store.opened(ctx.data_dir) as tables:
         found = store.row(
-            books, "SELECT * FROM decisions WHERE idempotency_key = ?", ctx.idempotency_key
+            tables, "SELECT * FROM decisions WHERE idempotency_key = ?", ctx.idempotency_key
         )
     return _as_decided(found) if found else None
 
@@ -219,13 +217,13 @@ def record_decision(
     application: str, outcome: Literal["approve", "decline", "refer"], ctx: ToolContext
 ) -> Decided:
     """Put the credit decision on an application into the books, once and for all."""
-    found = _found(ctx.data_dir, application)
-    decision, points = _assessed(ctx.data_dir, found)
+    found = books.find_application(ctx.data_dir, application)
+    decision, points = books.assess(ctx.data_dir, found)
     if decision.outcome != outcome:
         raise ToolError(f"the scorecard does not say {outcome} of application {application}")
-    with store.opened(ctx.data_dir) as books:
-        books.execute("BEGIN IMMEDIATE")
-        books.execute(
+    with store.opened(ctx.data_dir) as tables:
+        tables.execute("BEGIN IMMEDIATE")
+        tables.execute(
             "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 found["number"],
@@ -243,29 +241,31 @@ def record_decision(
 
 
 def _loan_facts(arguments: Mapping[str, Any], ctx: ToolContext) -> LoanFacts:
-    application = _found(ctx.data_dir, str(arguments["application"]))
+    application = books.find_application(ctx.data_dir, str(arguments["application"]))
     number = application["number"]
-    with store.opened(ctx.data_dir) as books:
-        decision = store.row(books, "SELECT outcome FROM decisions WHERE application = ?", number)
+    with store.opened(ctx.data_dir) as tables:
+        decision = store.row(tables, "SELECT outcome FROM decisions WHERE application = ?", number)
         loan = store.row(
-            books,
+            tables,
             "SELECT number FROM loans WHERE application = ? AND idempotency_key != ?",
             number,
             ctx.idempotency_key,
         )
+    before = books.sum_of_loans(ctx.data_dir, application["applicant"], besides=number)
     return LoanFacts(
         applicant=application["applicant"],
         amount_cents=application["amount_cents"],
+        exposure_cents=application["amount_cents"] + before["amount_cents"],
         decision=decision["outcome"] if decision else "none",
-        identity=_identity(ctx.data_dir, application["applicant"])["status"],
+        identity=books.find_identity(ctx.data_dir, application["applicant"])["status"],
         booked=loan is not None,
     )
 
 
 def _booking(arguments: Mapping[str, Any], ctx: ToolContext) -> Booked | None:
-    with store.opened(ctx.data_dir) as books:
+    with store.opened(ctx.data_dir) as tables:
         found = store.row(
-            books, "SELECT * FROM loans WHERE idempotency_key = ?", ctx.idempotency_key
+            tables, "SELECT * FROM loans WHERE idempotency_key = ?", ctx.idempotency_key
         )
     return _as_booked(found) if found else None
 
@@ -281,15 +281,15 @@ def _booking(arguments: Mapping[str, Any], ctx: ToolContext) -> Booked | None:
 )
 def book_loan(application: str, ctx: ToolContext) -> Booked:
     """Book the loan of a decided application and pay it out, at most once."""
-    found = _found(ctx.data_dir, application)
-    with store.opened(ctx.data_dir) as books:
-        books.execute("BEGIN IMMEDIATE")
+    found = books.find_application(ctx.data_dir, application)
+    with store.opened(ctx.data_dir) as tables:
+        tables.execute("BEGIN IMMEDIATE")
         decision = store.row(
-            books, "SELECT instalment_cents FROM decisions WHERE application = ?", found["number"]
+            tables, "SELECT instalment_cents FROM decisions WHERE application = ?", found["number"]
         )
         if decision is None:
             raise ToolError(f"application {application} has not been decided")
-        books.execute(
+        tables.execute(
             "INSERT INTO loans (application, amount_cents, term_months, instalment_cents,"
             " idempotency_key) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
@@ -306,64 +306,9 @@ def book_loan(application: str, ctx: ToolContext) -> Booked:
     return booked
 
 
-def _applicant(data_dir: Path, who: str) -> dict[str, Any] | None:
-    with store.opened(data_dir) as books:
-        return store.row(books, "SELECT * FROM applicants WHERE id = ?", who)
-
-
-def _identity(data_dir: Path, who: str) -> Identity:
-    with store.opened(data_dir) as books:
-        found = store.row(
-            books, "SELECT kind, valid_until FROM identity_documents WHERE applicant = ?", who
-        )
-    if found is None:
-        return Identity(status="unknown", document="", valid_until="")
-    valid = found["valid_until"] >= datetime.now(UTC).date().isoformat()
-    return Identity(
-        status="verified" if valid else "expired",
-        document=found["kind"],
-        valid_until=found["valid_until"],
-    )
-
-
-def _found(data_dir: Path, application: str) -> dict[str, Any]:
-    number = application.removeprefix("LA-")
-    found = None
-    if number.isascii() and number.isdigit() and len(number) < 16:
-        with store.opened(data_dir) as books:
-            found = store.row(
-                books, "SELECT * FROM applications WHERE number = ?", int(number) - 1000
-            )
-    if found is None:
-        raise ToolError("there is no such application")
-    return found
-
-
-def _assessed(data_dir: Path, application: Mapping[str, Any]) -> tuple[scorecard.Decision, int]:
-    """Return what the scorecard says of a stored application."""
-    person = _applicant(data_dir, application["applicant"])
-    if person is None:
-        raise ToolError("the application belongs to no customer")
-    applicant = scorecard.Applicant(
-        income_cents=application["income_cents"],
-        debts_cents=person["debts_cents"],
-        missed_payments=person["missed_payments"],
-        repaid_loans=person["repaid_loans"],
-        years_as_customer=person["years_as_customer"],
-    )
-    loan = scorecard.Loan(
-        amount_cents=application["amount_cents"], term_months=application["term_months"]
-    )
-    return scorecard.decide(applicant, loan), scorecard.score(applicant, loan).points
-
-
-def _application_id(number: int) -> str:
-    return f"LA-{1000 + number}"
-
-
 def _as_application(found: Mapping[str, Any]) -> Application:
     return Application(
-        id=_application_id(found["number"]),
+        id=books.application_id(found["number"]),
         amount_cents=found["amount_cents"],
         term_months=found["term_months"],
         income_cents=found["income_cents"],
@@ -373,7 +318,7 @@ def _as_application(found: Mapping[str, Any]) -> Application:
 def _as_decided(found: Mapping[str, Any]) -> Decided:
     reasons: list[tuple[str, str]] = json.loads(found["reasons"])
     return Decided(
-        application=_application_id(found["application"]),
+        application=books.application_id(found["application"]),
         outcome=found["outcome"],
         points=found["points"],
         instalment_cents=found["instalment_cents"],
@@ -385,7 +330,7 @@ def _as_decided(found: Mapping[str, Any]) -> Decided:
 def _as_booked(found: Mapping[str, Any]) -> Booked:
     return Booked(
         loan=f"L-{5000 + found['number']}",
-        application=_application_id(found["application"]),
+        application=books.application_id(found["application"]),
         amount_cents=found["amount_cents"],
         term_months=found["term_months"],
         instalment_cents=found["instalment_cents"],

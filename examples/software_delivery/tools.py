@@ -271,8 +271,8 @@ def _files(data_dir: Path, ticket: str) -> list[risk.ChangedFile]:
         found = store.rows(
             delivery,
             "SELECT path, lines, (SELECT area FROM code_owners WHERE"
-            " substr(path, 1, length(prefix)) = prefix ORDER BY length(prefix) DESC LIMIT 1) AS area"
-            " FROM files WHERE ticket = ? ORDER BY path",
+            " substr(path, 1, length(prefix)) = prefix ORDER BY length(prefix) DESC LIMIT 1)"
+            " AS area FROM files WHERE ticket = ? ORDER BY path",
             ticket.upper(),
         )
     return [risk.ChangedFile(f["path"], f["lines"], f["area"]) for f in found]

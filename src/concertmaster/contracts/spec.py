@@ -6,9 +6,18 @@ models can be built in Python. Loading and checking live in `concertmaster.graph
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from concertmaster.contracts.principal import EVERYONE, Principal
 
@@ -67,7 +76,9 @@ def _seconds(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_name)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
+_Number = Annotated[float, Field(gt=0, le=86400)]
+_Written = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h)$")]
+Seconds = Annotated[_Number, BeforeValidator(_seconds, json_schema_input_type=_Number | _Written)]
 
 
 class Spec(BaseModel):
@@ -109,6 +120,17 @@ class ReviewSpec(Spec):
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"mode": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Tell editors of the short form as well."""
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        long = {k: schema.pop(k) for k in ("type", "properties", "additionalProperties")}
+        schema["anyOf"] = [{"enum": list(get_args(cls.model_fields["mode"].annotation))}, long]
+        return reference
 
 
 class RetrySpec(Spec):

@@ -19,6 +19,7 @@ import logging
 import math
 import re
 import resource
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -93,6 +94,7 @@ async def _measure(
     places = Places(canaries)
     plain = await _pass(planted, queries, who, folder / "plain", places, None)
     model = ScriptedModel(otherwise=_quoting_model)
+    shutil.copytree(folder / "plain" / "index", folder / "model" / "index")
     await _pass(planted, queries, who, folder / "model", places, model)
     places.look("\n".join(p.text for p in model.prompts), "prompts")
     ranks = [_found(run, q["relevant"]) for run, q in zip(plain.runs, queries, strict=True)]

@@ -33,11 +33,16 @@ class Problem(Record):
         return self.file, self.line, self.severity, self.message
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
+def closest(word: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
     """Return a hint that offers the known word most like this one; None if none is like it.
+
+    Args:
+        word: what was written.
+        known: what could have been meant.
+        alike: how like it must be, from 0 to 1.
 
     >>> closest("excutor", ("retriever", "executor"))
     "did you mean 'executor'?"
     """
-    near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=alike)
     return f"did you mean {near[0]!r}?" if near else None

@@ -1,10 +1,12 @@
 """YAML with positions: plain values, and the line of each of them.
 
-Only what JSON can say is accepted: no tags, no duplicate keys, bounded size and aliases.
+Only what JSON can say is accepted: no tags, no duplicate keys, no infinite numbers; size, depth
+and aliases are bounded.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ __all__ = ["Source", "read_source"]
 
 _LARGEST = 2_000_000
 _MOST_NODES = 200_000
+_DEEPEST = 50
+_TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "int", "float", "bool", "null")
 
 Path_ = tuple[str | int, ...]
@@ -51,7 +55,11 @@ def read_source(file: Path) -> tuple[Source, list[Problem]]:
         raw = file.read_bytes()
         if len(raw) > _LARGEST:
             return empty, [_at(file, 1, f"{len(raw)} bytes, more than {_LARGEST}")]
-        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.CSafeLoader)
+        text = raw.decode("utf-8")
+        deep = _too_deep(text)
+        if deep is not None:
+            return empty, [_at(file, deep, f"nests deeper than {_DEEPEST} levels")]
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except OSError as error:
         return empty, [_at(file, 1, f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
@@ -61,12 +69,26 @@ def read_source(file: Path) -> tuple[Source, list[Problem]]:
         told = " ".join(filter(None, (error.context, error.problem)))
         return empty, [_at(file, mark.line + 1 if mark else 1, f"is no valid YAML: {told}")]
     except yaml.YAMLError as error:
-        return empty, [_at(file, 1, f"is no valid YAML: {str(error).splitlines()[0]}")]
+        at = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        return empty, [_at(file, at, f"is no valid YAML: {str(error).splitlines()[0]}")]
     if node is None:
         return empty, [_at(file, 1, "is empty")]
     reader = _Reader(file)
     value = reader.value(node, ())
     return Source(file, value, reader.lines), reader.problems
+
+
+def _too_deep(text: str) -> int | None:
+    """Return the line that nests too deeply. The composer would take the process down there."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                return event.start_mark.line + 1 if event.start_mark else 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _at(file: Path, line: int, message: str) -> Problem:
@@ -79,6 +101,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self._file = file
         self._nodes = 0
+        self._deep = False
 
     def value(self, node: yaml.Node, path: Path_) -> Any:
         self._nodes += 1
@@ -88,11 +111,20 @@ class _Reader:
             if self._nodes == _MOST_NODES + 1:
                 self._wrong(line, "has too many values (aliases multiply them)")
             return None
+        if len(path) > _DEEPEST:
+            # Only aliases get here: one that leads back into itself, or one within the other.
+            if not self._deep:
+                self._deep = True
+                self._wrong(line, f"nests deeper than {_DEEPEST} levels by its aliases")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, line)
+        if node.tag not in (_TAG + "map", _TAG + "seq"):
+            self._wrong(line, f"uses the tag {node.tag!r}, which is not allowed here")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node, line)
+        return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -109,21 +141,24 @@ class _Reader:
             mapping[key] = self.value(value_node, (*path, key))
         return mapping
 
-    def _scalar(self, node: yaml.Node, line: int) -> Any:
-        kind = node.tag.rsplit(":", 1)[-1]
+    def _scalar(self, node: yaml.ScalarNode, line: int) -> Any:
+        kind = node.tag.removeprefix(_TAG)
         if kind == "timestamp":
             return str(node.value)
-        if not node.tag.startswith("tag:yaml.org,2002:") or kind not in _SCALARS:
+        if kind not in _SCALARS:
             self._wrong(line, f"uses the tag {node.tag!r}, which is not allowed here")
             return None
         loader = yaml.CSafeLoader("")
         try:
-            return loader.construct_object(node)
+            value = loader.construct_object(node)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError
         except (ValueError, yaml.YAMLError):
             self._wrong(line, f"holds a value that is no {kind}")
             return None
         finally:
             loader.dispose()
+        return value
 
     def _wrong(self, line: int, message: str) -> None:
         self.problems.append(_at(self._file, line, message))

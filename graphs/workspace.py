@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from concertmaster.contracts.spec import (
     AGENT_KINDS,
@@ -19,8 +18,9 @@ from concertmaster.contracts.spec import (
     WorkspaceSpec,
 )
 from concertmaster.errors import ConcertmasterError, WorkspaceError
-from concertmaster.graphs.problems import Problem
+from concertmaster.graphs.problems import Problem, closest
 from concertmaster.graphs.sources import Source, read_source
+from concertmaster.graphs.validation import validate
 from concertmaster.tools.toolbox import Toolbox, load_callable
 
 __all__ = ["FILES", "Workspace", "read_workspace"]
@@ -75,28 +75,28 @@ class Workspace:
 
 
 def read_workspace(path: Path | str) -> tuple[Workspace | None, list[Problem]]:
-    """Read as much of a workspace as can be read, and list what is wrong with the rest."""
+    """Read as much of a workspace as can be read, and list what is wrong with the rest.
+
+    Files other than `workflow.yaml` that cannot be read count as empty.
+    """
     folder = Path(path).expanduser().resolve()
     if not (folder / "workflow.yaml").is_file():
-        told = "there is no workflow.yaml" if folder.is_dir() else "there is no such folder"
-        hint = "`concertmaster init` starts a workspace from a sample"
-        where = str(folder / "workflow.yaml")
-        return None, [Problem(code="file", file=where, line=1, message=told, hint=hint)]
+        return None, [_no_workflow(folder)]
     sources: dict[str, Source] = {}
     models: dict[str, Any] = {}
-    problems: list[Problem] = []
+    problems = _misnamed(folder)
     for name, model in FILES.items():
         file = folder / f"{name}.yaml"
-        if not file.is_file():
-            models[name] = model() if name != "workflow" else None
-            continue
-        source, found = read_source(file)
-        sources[name] = source
-        models[name], wrong = (None, []) if found else _validated(model, source)
-        problems += [*found, *wrong]
+        if file.is_file():
+            source, found = read_source(file)
+            sources[name] = source
+            models[name], wrong = (None, []) if found else validate(model, source)
+            problems += [*found, *wrong]
+        if models.get(name) is None and name != "workflow":
+            models[name] = model()
     toolbox, wrong = _toolbox(folder)
     problems += wrong
-    if any(model is None for model in models.values()):
+    if models["workflow"] is None:
         return None, problems
     spec = WorkspaceSpec(**models)
     customs, wrong = _customs(folder, spec.workflow, sources["workflow"])
@@ -117,6 +117,30 @@ def read_workspace(path: Path | str) -> tuple[Workspace | None, list[Problem]]:
     )
 
 
+def _no_workflow(folder: Path) -> Problem:
+    told = "there is no workflow.yaml" if folder.is_dir() else "there is no such folder"
+    hint = "`concertmaster init` starts a workspace from a sample"
+    if (folder / "workflow.yml").is_file():
+        hint = "rename workflow.yml to workflow.yaml"
+    return Problem(code="file", file=str(folder / "workflow.yaml"), line=1, message=told, hint=hint)
+
+
+def _misnamed(folder: Path) -> list[Problem]:
+    """Find files that were meant to be part of the workspace and would be passed over."""
+    known = [f"{name}.yaml" for name in FILES]
+    found = []
+    for file in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        hint = closest(file.name, known, alike=0.85)
+        if file.name not in known and hint:
+            told = f"nobody reads {file.name}"
+            found.append(
+                Problem(
+                    severity="warning", code="file", file=str(file), line=1, message=told, hint=hint
+                )
+            )
+    return found
+
+
 def _toolbox(folder: Path) -> tuple[Toolbox, list[Problem]]:
     toolbox, found = Toolbox.inspect(folder)
     return toolbox, [
@@ -134,7 +158,7 @@ def _customs(
             continue
         at = ("steps", index, "agent")
         if ":" not in step.agent:
-            hint = _closest(step.agent, AGENT_KINDS) or "or name a callable as module:function"
+            hint = closest(step.agent, AGENT_KINDS) or "or name a callable as module:function"
             told = f"step {step.id!r}: there is no agent {step.agent!r}"
             problems.append(source.problem("agent", at, told, hint=hint))
             continue
@@ -144,66 +168,3 @@ def _customs(
             told = f"step {step.id!r}: {error.message}"
             problems.append(source.problem("agent", at, told, hint=error.hint))
     return customs, problems
-
-
-def _validated(model: type[BaseModel], source: Source) -> tuple[Any, list[Problem]]:
-    if not isinstance(source.value, dict):
-        return None, [source.problem("type", (), f"{source.file.name} must be a mapping")]
-    try:
-        return model.model_validate(source.value), []
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=True)
-        return None, [_told(model, source, e) for e in found]
-
-
-def _told(model: type[BaseModel], source: Source, error: Any) -> Problem:
-    path = tuple(p for p in error["loc"] if _present(source, p))
-    where = ".".join(str(p) for p in path) or source.file.name
-    hint = None
-    match error["type"]:
-        case "extra_forbidden":
-            key = str(error["loc"][-1])
-            message = f"{'.'.join(str(p) for p in path[:-1]) or 'the file'} has no key {key!r}"
-            hint = _closest(key, _keys(model, path[:-1]))
-        case "missing":
-            message = f"{where} is missing"
-        case "literal_error":
-            message = f"{where} is {error['input']!r}; allowed: {error['ctx']['expected']}"
-        case _:
-            message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
-    return source.problem("spec", path, message, hint=hint)
-
-
-def _present(source: Source, part: object) -> bool:
-    """Tell whether a part of pydantic's location stands in the file: unions add tags to it."""
-    return isinstance(part, int) or not (isinstance(part, str) and part.endswith("]"))
-
-
-def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """Return the keys that are allowed at a path, as far as the models tell."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            return sorted({k for m in _models(model, set()) for k in m.model_fields})
-        inner = _models(fields[part].annotation, set())
-        current = next(iter(inner), None)
-    return list(getattr(current, "model_fields", {}))
-
-
-def _models(annotation: Any, seen: set[Any]) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    found: list[type[BaseModel]] = []
-    for argument in getattr(annotation, "__args__", ()):
-        if argument not in seen:
-            seen.add(argument)
-            found += _models(argument, seen)
-    return found
-
-
-def _closest(word: str, known: Sequence[str]) -> str | None:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else None

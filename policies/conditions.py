@@ -19,6 +19,9 @@ Fields = Mapping[str, Any]
 """What an expression may refer to: names to further fields, to a one-item list of fields (a list
 of records), or to None where anything below is free."""
 
+# The parser recurses over chains of operators; far longer ones take the process down.
+_LONGEST = 4000
+
 _PATH = re.compile(r"(?<![\w.\])'\"])([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?!\w*\s*\()")
 _STRING = re.compile(r"r?'(?:\\.|[^'\\])*'|r?\"(?:\\.|[^\"\\])*\"")
 _WORDS = frozenset({"true", "false", "null", "in"})
@@ -150,6 +153,11 @@ def paths(text: str) -> Iterator[str]:
 def _compiled(text: str) -> Expression:
     import cel
 
+    if len(text) > _LONGEST:
+        raise ConditionError(
+            f"{text[:40]!r}… does not compile: it is longer than {_LONGEST} characters",
+            hint="split it, or let a custom step compute it into `data`",
+        )
     try:
         program = cel.compile(text)
         return Expression(text, program, frozenset(program.variables()))

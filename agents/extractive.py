@@ -93,7 +93,7 @@ def _smoothed(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """Lend a sentence part of its neighbours' score, so that answers keep to one place."""
     smoothed = []
     for index, candidate in enumerate(candidates):
-        near = candidates[max(0, index - 1) : index] + candidates[index + 1 : index + 2]
+        near = [*candidates[max(0, index - 1) : index], *candidates[index + 1 : index + 2]]
         lent = max((n.score for n in near if n.rank == candidate.rank), default=0.0)
         score = candidate.score + _LENT * lent if candidate.score > 0 else 0.0
         smoothed.append(replace(candidate, score=score))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.desk import Desk
     from concertmaster.orchestrator.opening import open_desk as open
     from concertmaster.orchestrator.run import Run
-    from concertmaster.orchestrator.sync import SyncDesk as open_sync
+    from concertmaster.orchestrator.sync import SyncDesk as open_sync  # noqa: N813
     from concertmaster.tools.context import ToolContext
     from concertmaster.tools.declaration import Tool, declare
 

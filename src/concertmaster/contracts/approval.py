@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from html import escape
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -79,3 +81,16 @@ class Approval(Record):
     votes: tuple[Vote, ...] = ()
     created: str
     decided: str | None = None
+
+    def _repr_html_(self) -> str:
+        """Return a card for notebooks: what would run, for whom, why a person looks, who may."""
+        needs = ", ".join(f"{n.count} × {n.role}" for n in self.needs)
+        arguments = json.dumps(self.action.arguments, indent=2, ensure_ascii=False)
+        return (
+            "<div style='border-left:4px solid #9a6700;background:#fff8c5;color:#1f2328;"
+            "padding:8px 12px;margin:8px 0'>"
+            f"<b>{escape(self.status)}</b> <code>{escape(self.id)}</code>:"
+            f" <code>{escape(self.action.tool)}</code> for {escape(self.requester)},"
+            f" needs {escape(needs)}<br>{escape('; '.join(self.reasons) or self.action.why)}"
+            f"<pre style='margin:6px 0 0;white-space:pre-wrap'>{escape(arguments)}</pre></div>"
+        )

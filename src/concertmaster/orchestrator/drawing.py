@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from concertmaster.graphs.compile import Graph
     from concertmaster.graphs.workspace import Workspace
 
-__all__ = ["graph_svg", "outline"]
+__all__ = ["graph_svg", "outline", "shown_offline"]
 
 _START, _END = "__start__", "__end__"
 _FONT = "system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif"
@@ -188,3 +188,13 @@ def _label(arrow: Arrow) -> str:
         ' stroke="#ffffff" stroke-width="5" paint-order="stroke" stroke-linejoin="round">'
         f"{escape(arrow.link.label)}</text>"
     )
+
+
+def shown_offline(compiled: Graph) -> Graph:
+    """Give a graph this picture in notebooks, where LangGraph's own asks a web service."""
+
+    def bundle(**_: Any) -> dict[str, str]:
+        return {"text/html": graph_svg(compiled), "text/plain": repr(compiled)}
+
+    compiled._repr_mimebundle_ = bundle  # type: ignore[attr-defined]
+    return compiled

@@ -144,11 +144,18 @@ class Home:
                     ) from None
                 await asyncio.sleep(0.05)
             else:
-                file.seek(0)
-                file.truncate()
-                file.write(f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'})")
-                file.flush()
+                _sign(file)
                 return file
+
+
+def _sign(file: IO[str]) -> None:
+    """Leave who holds the lock, for the message that others get."""
+    name = f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'})"
+    if file.read() != name:
+        file.seek(0)
+        file.truncate()
+        file.write(name)
+        file.flush()
 
 
 def _note(path: Path, content: dict[str, str]) -> None:

@@ -1,18 +1,17 @@
-"""How runs and approvals look in a notebook: plain HTML, offline, everything escaped."""
+"""How a run looks in a notebook: plain HTML, offline, everything escaped."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from concertmaster.contracts import Approval, AuditEvent, Evidence
+from concertmaster.contracts import AuditEvent, Evidence
 
 if TYPE_CHECKING:
     from concertmaster.orchestrator.run import Run
 
-__all__ = ["approval_html", "run_html"]
+__all__ = ["run_html"]
 
 _COLOURS = {
     "answered": "#1a7f37",
@@ -43,24 +42,9 @@ def run_html(run: Run) -> str:
     ]
     if run.outcome.cause:
         parts.append(f"<p style='margin:2px 0 8px'><i>{_short(run.outcome.cause)}</i></p>")
-    parts += [approval_html(a) for a in run.pending]
+    parts += [a._repr_html_() for a in run.pending]
     parts += [_evidence(run.evidence), _timeline(run.events), "</div>"]
     return "".join(parts)
-
-
-def approval_html(approval: Approval) -> str:
-    """Return an approval as a card: what would run, for whom, why a person looks, who may."""
-    needs = ", ".join(f"{n.count} × {n.role}" for n in approval.needs)
-    arguments = json.dumps(approval.action.arguments, indent=2, ensure_ascii=False)
-    reasons = "; ".join(approval.reasons) or approval.action.why
-    return (
-        "<div style='border-left:4px solid #9a6700;background:#fff8c5;color:#1f2328;"
-        "padding:8px 12px;margin:8px 0'>"
-        f"<b>{escape(approval.status)}</b> <code>{escape(approval.id)}</code>:"
-        f" <code>{escape(approval.action.tool)}</code> for {escape(approval.requester)},"
-        f" needs {escape(needs)}<br>{escape(reasons)}"
-        f"<pre style='margin:6px 0 0;white-space:pre-wrap'>{escape(arguments)}</pre></div>"
-    )
 
 
 def _badge(status: str) -> str:

@@ -20,6 +20,7 @@ from concertmaster.graphs.workspace import Workspace
 from concertmaster.models.registry import Models
 from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.drawing import shown_offline
 from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.knowledge import Library
 from concertmaster.orchestrator.people import People, Resolver
@@ -96,7 +97,7 @@ async def open_desk(
     people = People(loaded.spec.principals.principals, resolve)
     sessions = Sessions(people.find)
     async with checkpointer(place.database) as saver:
-        graph = compile_graph(services, sessions, saver)
+        graph = shown_offline(compile_graph(services, sessions, saver))
         desk = Desk(
             home=place,
             database=database,

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def read(name: str, file: str) -> Any:
     return yaml.safe_load(path.read_text()) if path.exists() else {}
 
 
+@cache
 def spec_of(name: str) -> WorkspaceSpec:
     return WorkspaceSpec(
         workflow=WorkflowSpec.model_validate(read(name, "workflow.yaml")),
@@ -227,6 +229,7 @@ def policy_cases() -> list[Any]:
     ]
 
 
+@cache
 def gate_of(name: str) -> Gate:
     shapes = Toolbox.load(EXAMPLES / name).shapes()
     return Gate(PolicyEngine.load(EXAMPLES / name / "policies", shapes), shapes, name)

@@ -7,6 +7,7 @@ one thread, so that a transaction of one room never interleaves with another's; 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,10 @@ class Database:
         try:
             if read_only:
                 connection = sqlite3.connect(
-                    f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10
+                    f"{path.as_uri()}?{_read_mode(path)}",
+                    uri=True,
+                    check_same_thread=False,
+                    timeout=10,
                 )
             else:
                 connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
@@ -146,6 +150,12 @@ class Database:
         """Finish what was begun and close the file."""
         self._thread.submit(self._connection.close).result()
         self._thread.shutdown()
+
+
+def _read_mode(path: Path) -> str:
+    """Return how to open a file for reading: where no log can lie beside it, it cannot change."""
+    logged = path.with_name(f"{path.name}-wal").exists()
+    return "mode=ro" if logged or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -20,3 +21,6 @@ def main() -> None:
         app(prog_name="concertmaster")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        # The work is done: a late Ctrl-C must not spoil the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -220,7 +220,7 @@ def _decide(
 ) -> None:
     from concertmaster.cli.answers import run_json, show_run
     from concertmaster.cli.console import note, print_json
-    from concertmaster.cli.desks import custom_home, opened_desk, people_of
+    from concertmaster.cli.desks import custom_home, opened_desk, people_of, run_async
     from concertmaster.cli.places import workspace_at
     from concertmaster.cli.records import find_approval, opened
 
@@ -240,7 +240,7 @@ def _decide(
                 show_run(run, home=custom_home(desk), people=people_of(desk), ms=None)
             return 6 if run.status == "failed" else 0
 
-    raise typer.Exit(asyncio.run(work()))
+    raise typer.Exit(run_async(work))
 
 
 def _answer(verb: str, approval: Approval, **said: Any) -> Answer:

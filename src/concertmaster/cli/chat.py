@@ -34,6 +34,7 @@ def chat(
     runs and keeps the conversation, Ctrl-D leaves. Lines that are piped in are answered in order.
     With --json every message gives one JSON document on a line.
     """
+    import concertmaster.orchestrator.opening  # noqa: F401  (heavy: Ctrl-C must not wait for it)
     from concertmaster.cli.conversation import Conversation
 
     with Conversation(

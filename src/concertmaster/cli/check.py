@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -64,17 +65,21 @@ def _plain(problem: Any) -> Any:
 
 def _show(problems: Sequence[Any], errors: int, folder: Path) -> None:
     from concertmaster.cli.console import note, put, styled
+    from concertmaster.cli.timeline import counted
 
     styles = {"error": "red", "warning": "yellow"}
-    for problem in sorted(problems, key=lambda p: p.severity != "error"):
-        put(styled(problem, styles.get(problem.severity, "")))
+    for problem in sorted(problems, key=lambda p: p.order()):
+        put(styled(_line(problem), styles.get(problem.severity, "")))
     warnings = len(problems) - errors
     if errors:
-        counts = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
+        counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
         note(f"\n{folder} is not ready: {counts}", "red")
     else:
-        note(f"{folder} is ready ({_count(warnings, 'warning')})", "green")
+        note(f"{folder} is ready ({counted(warnings, 'warning')})", "green")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number or 'no'} {what}s"
+def _line(problem: Any) -> str:
+    """Return a finding in the form that editors and terminals make a link of."""
+    file, hint = os.path.relpath(problem.file), f" ({problem.hint})" if problem.hint else ""
+    shorter = problem.file if file.startswith("..") else file
+    return f"{shorter}:{problem.line}: {problem.severity}: {problem.message}{hint}"

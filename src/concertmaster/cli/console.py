@@ -46,12 +46,18 @@ def styled(text: object, style: str = "") -> Text:
 
 def put(what: RenderableType) -> None:
     """Print a result. Text is wrapped for terminals only, so that files get whole lines."""
-    console = out()
     from rich.text import Text
 
+    console = out()
     what = safe(what) if isinstance(what, str) else what
-    plain = isinstance(what, str | Text) and not console.is_terminal
-    console.print(what, soft_wrap=plain)
+    if console.is_terminal:
+        console.print(what)
+        return
+    with console.capture() as captured:
+        console.print(what, soft_wrap=isinstance(what, str | Text))
+    lines = captured.get().split("\n")
+    sys.stdout.write("\n".join(line.rstrip() for line in lines))
+    sys.stdout.flush()
 
 
 def note(what: RenderableType, style: str = "dim") -> None:

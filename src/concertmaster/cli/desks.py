@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from concertmaster.cli.answers import step_line
 from concertmaster.cli.console import err, note
@@ -17,9 +18,22 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.desk import Desk
     from concertmaster.orchestrator.run import Run
 
-__all__ = ["Told", "custom_home", "exit_code_of", "opened_desk", "people_of", "tell"]
+__all__ = ["Told", "custom_home", "exit_code_of", "opened_desk", "people_of", "run_async", "tell"]
 
 _EXITS = {"refused": 5, "failed": 6, "cancelled": 1}
+
+
+T = TypeVar("T")
+
+
+def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command's work in an event loop, once everything heavy is imported.
+
+    Imported inside of the loop, it would keep Ctrl-C waiting.
+    """
+    import concertmaster.orchestrator.opening  # noqa: F401
+
+    return asyncio.run(work())
 
 
 @dataclass

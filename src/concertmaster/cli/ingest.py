@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -49,9 +48,10 @@ def ingest(
     It can be interrupted; the next ingest goes on where it stopped.
     """
     from concertmaster.cli.console import print_json
+    from concertmaster.cli.desks import run_async
 
-    report = asyncio.run(
-        _ingest(workspace, tuple(sources or ()), rebuild, home and home.expanduser())
+    report = run_async(
+        lambda: _ingest(workspace, tuple(sources or ()), rebuild, home and home.expanduser())
     )
     if as_json:
         print_json(asdict(report))

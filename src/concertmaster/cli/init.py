@@ -29,26 +29,32 @@ def init(
     """
     import shlex
 
-    import yaml
-
     from concertmaster.cli.console import note, print_json, put
     from concertmaster.graphs.scaffold import init as start
 
-    made = start(template, target)
-    try:
-        people = yaml.safe_load((made / "principals.yaml").read_text("utf-8"))["principals"]
-        who = str(people[0]["id"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
-        who = "WHO"
+    made = target.expanduser().absolute()
+    files = start(template, made)
     if as_json:
-        print_json({"workspace": str(made), "template": template})
+        print_json({"workspace": str(made), "template": template, "files": list(map(str, files))})
         return
-    quoted = shlex.quote(str(target))
-    put(f"{made} is a workspace, started from {template}")
+    who, quoted = _somebody(made), shlex.quote(str(target))
+    put(f"{target} is a workspace of {len(files)} files, started from {template}")
     note(
         "\nNext:\n"
         f"  concertmaster check {quoted}\n"
         f"  concertmaster chat {quoted} --as {who}\n"
         f"  concertmaster graph {quoted} svg --output graph.svg\n"
-        f"Then change it: {made / 'workflow.yaml'} first, README.md says what is where."
+        f"Then change it: {target / 'README.md'} says what is where, {target / 'workflow.yaml'}"
+        " is where to begin."
     )
+
+
+def _somebody(workspace: Path) -> str:
+    """Return the id of the first person that a workspace declares."""
+    import yaml
+
+    try:
+        people = yaml.safe_load((workspace / "principals.yaml").read_text("utf-8"))["principals"]
+        return str(people[0]["id"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        return "WHO"

@@ -109,11 +109,21 @@ async def opened(home: Path | None, workspace: Path | None) -> AsyncIterator[lis
 async def _open(home: Path) -> Records:
     database = Database.open(home / DATABASE, read_only=True)
     try:
+        if not await database.read(_made_here):
+            raise HomeError(
+                f"{home / DATABASE} was not made by Concertmaster, or nothing was run yet",
+                hint='`concertmaster run WORKSPACE "…" --as WHO` makes a home',
+            )
         names = [row[0] for row in await database.read(_names)]
     except BaseException:
         database.close()
         raise
     return Records(home, database, names)
+
+
+def _made_here(connection: sqlite3.Connection) -> bool:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    return {"runs", "threads", "approvals", "audit_events"} <= tables
 
 
 def _names(connection: sqlite3.Connection) -> list[Any]:

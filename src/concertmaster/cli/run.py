@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -44,6 +43,7 @@ def run(
         exit_code_of,
         opened_desk,
         people_of,
+        run_async,
         tell,
     )
 
@@ -60,7 +60,7 @@ def run(
             return exit_code_of(done)
 
     try:
-        code = asyncio.run(work())
+        code = run_async(work)
     except KeyboardInterrupt:
         if told.thread:
             note(f"{told.run} was interrupted; go on with --thread {told.thread}")

@@ -95,7 +95,7 @@ def cancel(
     """End a run of one's own; what waits for a person is void, what was done stays done."""
     from concertmaster.cli.answers import run_json
     from concertmaster.cli.console import note, print_json
-    from concertmaster.cli.desks import opened_desk
+    from concertmaster.cli.desks import opened_desk, run_async
     from concertmaster.cli.places import workspace_at
     from concertmaster.cli.records import find_run, opened
 
@@ -113,7 +113,7 @@ def cancel(
             note(f"{id_} had ended before: {run.status}")
         return 0 if run.status == "cancelled" else 1
 
-    raise typer.Exit(asyncio.run(work()))
+    raise typer.Exit(run_async(work))
 
 
 @app.command(epilog="Example: concertmaster runs recover examples/support_desk")
@@ -127,7 +127,8 @@ def recover(
     """Take up the runs that a vanished process left, and those that were decided meanwhile."""
     from concertmaster.cli.answers import run_json, show_run
     from concertmaster.cli.console import note, print_json, put
-    from concertmaster.cli.desks import custom_home, opened_desk, people_of
+    from concertmaster.cli.desks import custom_home, opened_desk, people_of, run_async
+    from concertmaster.cli.timeline import counted
 
     async def work() -> None:
         async with opened_desk(
@@ -140,6 +141,6 @@ def recover(
             for run in found:
                 show_run(run, home=custom_home(desk), people=people_of(desk), ms=None)
                 put("")
-            note(f"{len(found)} runs taken up")
+            note(f"{counted(len(found), 'run')} taken up")
 
-    asyncio.run(work())
+    run_async(work)

@@ -22,7 +22,9 @@ class Part(StrEnum):
 
 
 def schema(
-    part: Annotated[Part, typer.Argument(help="Which file of a workspace.")] = Part.workflow,
+    part: Annotated[
+        Part | None, typer.Argument(help="Which file of a workspace; all of them without it.")
+    ] = None,
 ) -> None:
     """Print the JSON Schema of a workspace's file, for editors.
 
@@ -30,6 +32,6 @@ def schema(
     "# yaml-language-server: $schema=workflow.schema.json".
     """
     from concertmaster.cli.console import print_json
-    from concertmaster.graphs.schema import schema as schema_of
+    from concertmaster.graphs.schema import json_schema
 
-    print_json(schema_of(part.value))
+    print_json(json_schema(part.value if part else None))

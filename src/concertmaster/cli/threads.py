@@ -32,7 +32,7 @@ def list_(
     from concertmaster.cli.console import note, print_json, put, styled
     from concertmaster.cli.queue import age
     from concertmaster.cli.records import opened
-    from concertmaster.cli.timeline import STATUS_STYLES, badge
+    from concertmaster.cli.timeline import STATUS_STYLES, badge, counted
 
     async def work() -> None:
         async with opened(home, workspace) as places:
@@ -48,7 +48,7 @@ def list_(
             line = styled(thread["id"], "bold")
             status = str(thread["status"] or "")
             line.append(f"  {badge(status)}", style=STATUS_STYLES.get(status, ""))
-            line.append(f"  {thread['principal']}, {thread['runs']} runs", style="")
+            line.append(f"  {thread['principal']}, {counted(int(thread['runs'] or 0), 'run')}")
             line.append(f", {age(str(thread['updated']))}", style="dim")
             put(line)
         if not found:
@@ -70,7 +70,7 @@ def show(
     """Show a thread's runs as timelines: hops, evidence, decisions, calls, costs, outcomes."""
     from concertmaster.cli.console import print_json, put, styled
     from concertmaster.cli.records import find_thread, opened
-    from concertmaster.cli.timeline import timeline
+    from concertmaster.cli.timeline import counted, timeline
 
     async def work() -> None:
         async with opened(home, workspace) as places:
@@ -79,7 +79,7 @@ def show(
             if as_json:
                 print_json({"thread": id_, "runs": [await _whole(records, run) for run in runs]})
                 return
-            put(styled(f"thread {id_}, {records.label}, {len(runs)} runs", "dim"))
+            put(styled(f"thread {id_}, {records.label}, {counted(len(runs), 'run')}", "dim"))
             for run in runs:
                 put("")
                 events = await records.events(run=run.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["STATUS_STYLES", "badge", "spent", "timeline"]
+__all__ = ["STATUS_STYLES", "badge", "counted", "spent", "timeline"]
 
 STATUS_STYLES: Mapping[str, str] = {
     "answered": "green",
@@ -43,6 +43,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "critic": ("critic", "cyan"),
     "knowledge": ("knowledge", "bright_black"),
 }
+_CALLS = frozenset({"tool.called", "effect.done", "effect.failed", "effect.in_doubt"})
 _BAD = frozenset(
     {"tool.refused", "effect.failed", "effect.in_doubt", "step.failed", "model.failed"}
 )
@@ -75,13 +76,21 @@ def timeline(
     return Group(*parts)
 
 
-def spent(events: Iterable[AuditEvent]) -> dict[str, Any]:
-    """Return what a run spent, as its last event says: tokens, money in USD, calls."""
-    usage: dict[str, Any] = {}
-    for event in events:
-        if event.type == "run.ended" and isinstance(event.data.get("usage"), dict):
-            usage = event.data["usage"]
-    return usage
+def spent(events: Sequence[AuditEvent]) -> dict[str, Any]:
+    """Return what a run spent, counted from its events: calls, tokens, money in USD."""
+    called = [e.data for e in events if e.type == "model.called"]
+    return {
+        "tool_calls": sum(e.type in _CALLS for e in events),
+        "model_calls": len(called),
+        "input_tokens": sum(data.get("input_tokens") or 0 for data in called),
+        "output_tokens": sum(data.get("output_tokens") or 0 for data in called),
+        "cost": sum(data.get("cost") or 0.0 for data in called),
+    }
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _table(events: Sequence[AuditEvent], approvals: Mapping[str, Approval]) -> Table:
@@ -184,7 +193,7 @@ def _approval(event: AuditEvent, approvals: Mapping[str, Approval]) -> str:
         case "approval.requested":
             needs = ", ".join(f"{n['count']} × {n['role']}" for n in data.get("needs", ()))
             approval = approvals.get(id_)
-            call = f" {_arguments(approval.action.arguments)}" if approval else ""
+            call = _arguments(approval.action.arguments) if approval else ""
             return f"{id_} requested for {tool}{call}: {event.why} (needs {needs})"
         case "approval.answered":
             role = f" as {data['role']}" if data.get("role") else ""
@@ -257,13 +266,15 @@ def _ending(record: RunRecord, events: Sequence[AuditEvent]) -> RenderableType:
         text.append(f" ({safe(outcome.cause)})", style="dim")
     if outcome.text:
         text.append(f": {safe(outcome.text)}")
-    usage = spent(events)
-    if usage:
-        text.append(
-            f"\nspent: {usage.get('tool_calls', 0)} tool calls,"
-            f" {usage.get('model_calls', 0)} model calls,"
-            f" {usage.get('input_tokens', 0)} + {usage.get('output_tokens', 0)} tokens,"
-            f" ${usage.get('cost', 0):.4f}",
-            style="dim",
-        )
+    text.append(f"\n{_spent(spent(events))}", style="dim")
     return text
+
+
+def _spent(usage: Mapping[str, Any]) -> str:
+    tools, models = counted(usage["tool_calls"], "tool call"), usage["model_calls"]
+    if not models:
+        return f"spent: {tools}, no model"
+    return (
+        f"spent: {tools}, {counted(models, 'model call')}, {usage['input_tokens']} +"
+        f" {usage['output_tokens']} tokens, ${usage['cost']:.4f}"
+    )

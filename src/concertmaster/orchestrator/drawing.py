@@ -196,5 +196,5 @@ def shown_offline(compiled: Graph) -> Graph:
     def bundle(**_: Any) -> dict[str, str]:
         return {"text/html": graph_svg(compiled), "text/plain": repr(compiled)}
 
-    compiled._repr_mimebundle_ = bundle  # type: ignore[attr-defined]
+    vars(compiled)["_repr_mimebundle_"] = bundle
     return compiled

@@ -28,13 +28,13 @@ class SyncDesk:
 
     def __init__(self, workspace: str | Path, **options: Any) -> None:
         self._opening: AbstractAsyncContextManager[Desk] = open_desk(workspace, **options)
+        self._desk: Desk | None = None
+
+    def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="concertmaster-sync", daemon=True
         )
-        self._desk: Desk | None = None
-
-    def __enter__(self) -> Self:
         self._thread.start()
         try:
             self._desk = self._wait(self._opening.__aenter__())
@@ -52,6 +52,7 @@ class SyncDesk:
         try:
             self._wait(self._opening.__aexit__(kind, error, trace))
         finally:
+            self._desk = None
             self._stop()
 
     @property

@@ -52,7 +52,7 @@ ARRIVES_WITHIN: Mapping[str, str] = {
 }
 """How long a refund travels; knowledge/payments/refund-timing.md tells customers the same."""
 
-_RETURN_DAYS = 30
+_RETURN_DAYS, _LEGAL_DAYS = 30, 14
 _RETURN_FEE, _COLLECTION_FEE = 490, 3900
 
 # What customers say, and what the article is called.
@@ -256,6 +256,8 @@ def quote_return(order_id: OrderId, ctx: ToolContext) -> ReturnQuote:
     if last < CLOCK:
         why = f"the time for returns ended on {last.isoformat()}"
         return _no_return(order_id, why, large=large, last=last)
+    days = (CLOCK - date.fromisoformat(order["delivered"])).days
+    kept = order["shipping_cents"] if days > _LEGAL_DAYS else 0
     fee = _COLLECTION_FEE if large else 0 if order["club"] == "gold" else _RETURN_FEE
     return ReturnQuote(
         order_id=order_id,
@@ -264,7 +266,7 @@ def quote_return(order_id: OrderId, ctx: ToolContext) -> ReturnQuote:
         last_day=last.isoformat(),
         days_left=(last - CLOCK).days,
         fee_cents=fee,
-        refund_cents=max(0, left - fee),
+        refund_cents=max(0, left - kept - fee),
         large=large,
     )
 

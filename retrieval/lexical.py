@@ -61,17 +61,17 @@ def _stem(word: str) -> str:
     for suffix in ("ing", "ed", "ment", "ly"):
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word[: -len(suffix)]
-            if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
-                word = word[:-1]
             break
-    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+    # "shipped" and "ship", "called" and "call", "close" and "closing".
+    doubled = len(word) > 3 and word[-1] == word[-2]
+    return word[:-1] if doubled or (len(word) > 3 and word.endswith("e")) else word
 
 
 class Lexical:
     """A BM25 index in memory; positions are those of the texts it was made of.
 
     How often words occur is counted among the allowed texts only, so neither order nor scores
-    tell anything of the others.
+    tell which words the others hold.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class Lexical:
         if any(corpus):
             from bm25s import BM25
 
-            index = BM25(method="lucene", k1=_K1, b=_B)
+            index = BM25(method="lucene", k1=_K1, b=_B, dtype="float64")
             index.index(corpus, show_progress=False)
             self._words = index.vocab_dict
             self._scores: dict[str, Any] = index.scores
@@ -93,7 +93,7 @@ class Lexical:
         """
         import numpy as np
 
-        scores = np.zeros(self.size, dtype=np.float32)
+        scores = np.zeros(self.size)
         for word, times in Counter(terms(query)).items():
             places, values = self._postings(word)
             seen = allowed[places]
@@ -101,7 +101,8 @@ class Lexical:
                 everywhere = _idf(self.size, len(places))
                 here = _idf(int(allowed.sum()), int(seen.sum()))
                 scores[places[seen]] += values[seen] * (times * here / everywhere)
-        best = np.argsort(-scores, kind="stable")[:k]
+        # Equal but for the order of additions is equal.
+        best = np.argsort(-scores.round(9), kind="stable")[:k]
         return [int(at) for at in best if scores[at] > 0]
 
     def weights(self, words: Iterable[str], allowed: NDArray[np.bool_]) -> dict[str, float]:
@@ -115,7 +116,7 @@ class Lexical:
 
         at = self._words.get(word)
         if at is None:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
         start, end = self._scores["indptr"][at : at + 2]
         return self._scores["indices"][start:end], self._scores["data"][start:end]
 

@@ -22,6 +22,7 @@ MESSAGES: Mapping[str, str] = {
     "escalated": "I could not finish this and have passed it to {owner}.",
     "refused": "This cannot be done here.",
     "failed": "Something went wrong on our side. Nothing was lost; please try again later.",
+    "queued": "Your earlier request comes first; I will answer this one right after it.",
     "waiting": "This needs a person's approval. You will hear from us.",
 }
 """Wording that a workspace may replace under `messages:`; `{owner}` is the owner's name."""

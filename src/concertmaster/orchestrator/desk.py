@@ -377,7 +377,7 @@ class Desk:
         pending = await self.services.approvals.list(run=record.id, status="pending")
         outcome = record.outcome or Outcome(
             status=record.status,
-            text=self._wording("waiting") if record.status in ("queued", "awaiting_review") else "",
+            text=self._wording("queued") if record.status == "queued" else "",
         )
         return Run(
             id=record.id,

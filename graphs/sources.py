@@ -101,22 +101,19 @@ class _Reader:
         self.problems: list[Problem] = []
         self._file = file
         self._nodes = 0
-        self._deep = False
+        self._given_up = False
 
     def value(self, node: yaml.Node, path: Path_) -> Any:
+        if self._given_up:
+            return None
         self._nodes += 1
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if self._nodes > _MOST_NODES:
-            if self._nodes == _MOST_NODES + 1:
-                self._wrong(line, "has too many values (aliases multiply them)")
-            return None
+            return self._give_up(line, "has too many values (aliases multiply them)")
         if len(path) > _DEEPEST:
             # Only aliases get here: one that leads back into itself, or one within the other.
-            if not self._deep:
-                self._deep = True
-                self._wrong(line, f"nests deeper than {_DEEPEST} levels by its aliases")
-            return None
+            return self._give_up(line, f"nests deeper than {_DEEPEST} levels by its aliases")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
         if node.tag not in (_TAG + "map", _TAG + "seq"):
@@ -159,6 +156,10 @@ class _Reader:
         finally:
             loader.dispose()
         return value
+
+    def _give_up(self, line: int, message: str) -> None:
+        self._given_up = True
+        self._wrong(line, message)
 
     def _wrong(self, line: int, message: str) -> None:
         self.problems.append(_at(self._file, line, message))

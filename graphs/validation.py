@@ -29,7 +29,7 @@ def _all_told(model: type[BaseModel], source: Source, errors: list[Any]) -> Iter
     placed = [(_placed(source.value, e), e) for e in errors]
     places = [path for path, _ in placed]
     for path, error in placed:
-        is_constant = error["type"] == "literal_error" and isinstance(error["input"], dict | list)
+        is_constant = error["type"] == "literal_error" and isinstance(error["input"], dict)
         is_shape = error["type"] == "model_type" and places.count(path) > 1
         if not is_constant and not is_shape:
             yield _told(model, source, path, error)

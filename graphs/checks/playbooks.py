@@ -124,21 +124,18 @@ def _allowlists(subject: Subject, playbook: PlaybookSpec, at: Place) -> Iterator
     general = [s for s in subject.executors if s.playbook is None] if by_intent else []
     if general:
         # Which of them takes an intent's playbook is up to the routes; one that can is enough.
-        own.append(min(general, key=lambda step: len(_lacking(step, playbook))))
+        own.append(min(general, key=lambda step: len(_lacking(subject, step, playbook))))
     for step in own:
-        if step.tools is None:
-            continue
-        for index in _lacking(step, playbook):
+        for index in _lacking(subject, step, playbook):
             tool = playbook.calls[index].tool
             told = f"playbook {playbook.name!r} calls {tool}, which step {step.id!r} may not use"
             hint = f"add it to the `tools` of step {step.id!r}, or take the call away"
             yield subject.error((*at, "calls", index, "tool"), "playbook-tool", told, hint)
 
 
-def _lacking(step: StepSpec, playbook: PlaybookSpec) -> list[int]:
-    """Return the calls of a playbook whose tools a step may not use."""
-    return [
-        index
-        for index, call in enumerate(playbook.calls)
-        if call.tool is not None and call.tool not in (step.tools or ())
-    ]
+def _lacking(subject: Subject, step: StepSpec, playbook: PlaybookSpec) -> list[int]:
+    """Return the calls of a playbook whose tools a step may not use, unknown ones aside."""
+    if step.tools is None:
+        return []
+    others = subject.workspace.toolbox.keys() - set(step.tools)
+    return [index for index, call in enumerate(playbook.calls) if call.tool in others]

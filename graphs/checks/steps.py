@@ -130,7 +130,7 @@ def _permission(subject: Subject, step: StepSpec, at: Place) -> Iterator[Problem
         return
     place, whose = (*at, "permission"), f"step {step.id!r}"
     if step.permission == "none":
-        if step.tools:
+        if step.tools and step.agent == "executor":
             told = f"{whose} lists tools, and no policy file that governs them"
             hint = "name the file, such as policies/desk.cedar"
             yield subject.warning(place, "no-permission", told, hint)

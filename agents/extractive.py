@@ -18,6 +18,14 @@ _MOST = 4
 _SHORTEST = 4
 _RANK_DISCOUNT = 0.15
 _LENT = 0.3
+_LEAST = 0.5
+_NUMBER_BONUS = 1.4
+_LEANING_PENALTY = 0.7
+_ASKING = re.compile(r"\bhow (?:long|many|much|often|soon|far|late)\b", re.IGNORECASE)
+_MEASURE = re.compile(r"\b(?:how (?:long|many|much|often|soon)|when|costs?|price)\b", re.IGNORECASE)
+_LEANING = re.compile(
+    r"\W*(?:that|this|it|its|they|these|those|he|she|then|there)\b", re.IGNORECASE
+)
 _MARKUP = re.compile(r"\*\*|__|`|^\s*(?:[-*+•]|\d{1,2}[.)])\s+|^#+\s+", re.MULTILINE)
 
 
@@ -39,22 +47,26 @@ def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> t
 
     A sentence scores the inverse document frequencies (over the candidate sentences) of the
     query's stems that it holds, divided by the root of its length, discounted by the passage's
-    rank; title and section of its passage count half; a neighbour's score lends some. Sentences
-    below 40% of the best are left
+    rank; title and section of its passage count half; a neighbour's score lends some. A number
+    counts where one is asked for, and a sentence that leans on another counts less. Sentences
+    below half of the best are left
     out. The score is the sum form of Luhn's significance with idf weights (Sparck Jones, 1972).
     """
-    wanted = words(query)
+    wanted = words(_ASKING.sub(" ", query))
+    measured = bool(_MEASURE.search(query))
     candidates = _candidates(evidence)
     frequency: Counter[str] = Counter()
     for candidate in candidates:
         frequency.update(words(candidate.text))
     total = len(candidates)
     weights = {w: math.log(1 + total / (1 + frequency[w])) for w in wanted}
-    scored = _smoothed([replace(c, score=_score(c, wanted, weights)) for c in candidates])
+    scored = _smoothed(
+        [replace(c, score=_score(c, wanted, weights, measured=measured)) for c in candidates]
+    )
     best = sorted(scored, key=lambda c: -c.score)[:most]
     if not best or best[0].score <= 0:
         return ()
-    kept = [c for c in best if c.score >= 0.4 * best[0].score]
+    kept = [c for c in best if c.score >= _LEAST * best[0].score]
     kept.sort(key=lambda c: (c.rank, c.start))
     unique: dict[str, _Candidate] = {}
     for candidate in kept:
@@ -84,9 +96,15 @@ def _candidates(evidence: Sequence[Evidence]) -> list[_Candidate]:
     for rank, passage in enumerate(evidence):
         for start, end in split_sentences(passage.text):
             text = passage.text[start:end]
-            if len(text.split()) >= _SHORTEST and not text.rstrip(" *_").endswith(("?", ":")):
+            if _is_statement(text):
                 found.append(_Candidate(passage, rank, start, end, 0.0))
     return found
+
+
+def _is_statement(text: str) -> bool:
+    """Tell whether a sentence can stand in an answer: no fragment, question, heading, table row."""
+    end = text.rstrip(" *_")
+    return len(text.split()) >= _SHORTEST and not end.endswith(("?", ":")) and " | " not in text
 
 
 def _smoothed(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -105,7 +123,9 @@ def plain(text: str) -> str:
     return " ".join(_MARKUP.sub("", text).split())
 
 
-def _score(candidate: _Candidate, wanted: frozenset[str], weights: dict[str, float]) -> float:
+def _score(
+    candidate: _Candidate, wanted: frozenset[str], weights: dict[str, float], *, measured: bool
+) -> float:
     own = words(candidate.text)
     heading = words(f"{candidate.evidence.title} {candidate.evidence.section}")
     direct = sum(weights[w] for w in wanted & own)
@@ -113,4 +133,9 @@ def _score(candidate: _Candidate, wanted: frozenset[str], weights: dict[str, flo
         return 0.0
     about = sum(weights[w] for w in (wanted & heading) - own)
     length = math.sqrt(max(len(own), 6))
-    return (direct + 0.5 * about) / length * (1 - _RANK_DISCOUNT * min(candidate.rank, 5))
+    score = (direct + 0.5 * about) / length * (1 - _RANK_DISCOUNT * min(candidate.rank, 5))
+    if measured and any(c.isdigit() for c in candidate.text):
+        score *= _NUMBER_BONUS
+    if _LEANING.match(candidate.text):
+        score *= _LEANING_PENALTY
+    return score

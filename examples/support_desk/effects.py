@@ -311,7 +311,7 @@ def _made_replacement(books: sqlite3.Connection, key: str) -> Replacement | None
     if made is None:
         return None
     return Replacement(
-        replacement=f"RP-{made['id']}",
+        replacement=f"RP-{made['id']:04d}",
         order_id=made["order_id"],
         name=made["name"],
         expected_on=made["expected"],

@@ -47,7 +47,8 @@ def graph_svg(compiled: Any) -> str:
     """Return a compiled LangGraph graph as an SVG document.
 
     >>> from langgraph.graph import START, END, StateGraph
-    >>> graph = StateGraph(dict).add_node("act", dict).add_edge(START, "act").add_edge("act", END)
+    >>> graph = StateGraph(dict).add_node("act", lambda state: state)
+    >>> graph = graph.add_edge(START, "act").add_edge("act", END)
     >>> graph_svg(graph.compile()).startswith("<svg ")
     True
     """

@@ -112,12 +112,13 @@ class Conversation:
         for line in self._lines():
             if line in ("/quit", "/exit"):
                 break
+            told = Told()
             try:
-                self._runner.run(self._turn(line))
+                self._runner.run(self._turn(line, told))
             except KeyboardInterrupt:
                 if not self._typed:
                     raise
-                note(f"cancelled; thread {self._thread} goes on")
+                note(told.interrupted())
             except ConcertmasterError as error:
                 complain(error.message, code=error.code, hint=error.hint)
                 code = exit_code(error)
@@ -144,12 +145,12 @@ class Conversation:
             if line:
                 yield line
 
-    async def _turn(self, line: str) -> None:
+    async def _turn(self, line: str, told: Told) -> None:
         if line.startswith("/"):
             await self._command(line)
         else:
             run, ms = await tell(
-                self._desk, line, self._who, self._thread, quiet=self._quiet, told=Told()
+                self._desk, line, self._who, self._thread, quiet=self._quiet, told=told
             )
             self._show(run, ms)
         await self._news()

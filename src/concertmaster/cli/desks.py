@@ -38,10 +38,21 @@ def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 @dataclass
 class Told:
-    """Where a message came to be stored; set as soon as it is, so that Ctrl-C can name it."""
+    """Where a message came to be stored, and what Ctrl-C did to it."""
 
     run: str | None = None
     thread: str | None = None
+    cancelled: bool = False
+
+    def interrupted(self) -> str:
+        """Return what to say after Ctrl-C."""
+        if self.run is None:
+            return "interrupted before the message was stored"
+        if self.cancelled:
+            return (
+                f"{self.run} is cancelled, what was done stays done; thread {self.thread} goes on"
+            )
+        return f"{self.run} was in the middle of a call; the next start finds out what came of it"
 
 
 @asynccontextmanager
@@ -89,14 +100,32 @@ async def tell(
 ) -> tuple[Run, float]:
     """Run a message, print its steps on standard error; return the run and its milliseconds."""
     begun = perf_counter()
-    async for event in desk.stream(text, principal=who, thread=thread):
-        told.run, told.thread = event.run, event.thread
-        line = None if quiet else step_line(event)
-        if line is not None:
-            note(line)
+    try:
+        async for event in desk.stream(text, principal=who, thread=thread):
+            told.run, told.thread = event.run, event.thread
+            line = None if quiet else step_line(event)
+            if line is not None:
+                note(line)
+    except asyncio.CancelledError:
+        await asyncio.shield(_cancel(desk, who, told))
+        raise
     took = (perf_counter() - begun) * 1000
     assert told.run is not None
     return await desk.get(told.run), took
+
+
+async def _cancel(desk: Desk, who: str, told: Told) -> None:
+    """Cancel a run whose person pressed Ctrl-C.
+
+    One that was cut off in the middle of a call is left as it is, for recovery to find out what
+    came of the call.
+    """
+    if told.run is None:
+        return
+    effects = await desk.services.carrier.ledger.effects(told.run)
+    told.cancelled = all(effect.status in ("done", "failed") for effect in effects)
+    if told.cancelled:
+        await desk.cancel(told.run, principal=who, why="cancelled with Ctrl-C")
 
 
 def exit_code_of(run: Run) -> int:

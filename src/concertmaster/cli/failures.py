@@ -74,7 +74,7 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            complain("interrupted", hint="what was stored is kept; the same command goes on from there")
+            complain("interrupted", hint="what was stored is kept; run the same command again")
             raise typer.Exit(INTERRUPTED) from None
         except errors.ConcertmasterError as error:
             if _debugging():

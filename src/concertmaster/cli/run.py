@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from concertmaster.cli.failures import INTERRUPTED
 from concertmaster.cli.options import Draft, HomeDir, Json, ModelName, Quiet, Who, WorkspaceDir
 
 __all__ = ["run"]
@@ -62,7 +63,6 @@ def run(
     try:
         code = run_async(work)
     except KeyboardInterrupt:
-        if told.thread:
-            note(f"{told.run} was interrupted; go on with --thread {told.thread}")
-        raise
+        note(told.interrupted())
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(code)

@@ -1,0 +1,222 @@
+"""A small workspace, the command line within this process, and as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from concertmaster.cli.app import app
+
+STEP = """
+  - id: {id}
+    agent: {agent}
+    owner: ops
+    purpose: {purpose}
+    input: [{input}]
+    model: none
+    tools: [{tools}]
+    permission: {permission}
+    review: {review}
+    success_metric: {{name: {id}_done, target: 1.0}}
+    timeout: 60s
+    retry: {{attempts: 1}}
+    fallback: escalate
+    {more}"""
+
+WORKFLOW = (
+    """
+workflow: refunds
+owner: ops
+success_metric: {name: done_once, target: 1.0}
+owners: {ops: {role: ops, contact: ops@shop.example}}
+knowledge: {paths: [knowledge], default_owner: ops}
+steps:"""
+    + STEP.format(
+        id="search",
+        agent="retriever",
+        purpose="Look for documents.",
+        input="request",
+        tools="",
+        permission="none",
+        review="none",
+        more="",
+    )
+    + STEP.format(
+        id="executor",
+        agent="executor",
+        purpose="Refund orders.",
+        input="request",
+        tools="get_order, refund",
+        permission="policies/refunds.cedar",
+        review="policy",
+        more="playbook: refund",
+    )
+    + STEP.format(
+        id="responder",
+        agent="responder",
+        purpose="Tell what was found or done.",
+        input="evidence, actions",
+        tools="",
+        permission="none",
+        review="none",
+        more="",
+    )
+    + STEP.format(
+        id="critic",
+        agent="critic",
+        purpose="Check the answer.",
+        input="draft",
+        tools="",
+        permission="none",
+        review="none",
+        more="",
+    )
+    + """
+routes:
+  - {when: "principal.id == 'reader' && !retrieved", to: search}
+  - {when: "principal.id == 'reader' && !sufficient", to: escalate, owner: ops, why: "no source"}
+  - {when: "principal.id != 'reader' && !('executor' in done)", to: executor}
+  - {when: "draft == null", to: responder}
+  - {when: "verdict == null", to: critic}
+  - {when: "verdict.status == 'pass'", to: finish}
+  - {to: escalate, owner: ops, why: "the answer did not pass"}
+"""
+)
+
+PLAYBOOKS = """
+playbooks:
+  - name: refund
+    slots:
+      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)', carry: true}
+      - {name: amount, type: money, required: false}
+    calls:
+      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
+      - key: refund
+        tool: refund
+        arguments:
+          order_id: "=slots.order_id"
+          amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
+    reply:
+      - {text: "Refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
+"""
+
+TOOLS = """
+import time
+from concertmaster.errors import ToolError
+from concertmaster.tools import ToolContext, declare
+
+@declare(effect="read", label="internal", timeout=50)
+def get_order(order_id: int, ctx: ToolContext) -> dict[str, int]:
+    "Look an order up; order 404 is lost, order 777 takes its time."
+    if order_id == 404:
+        raise ToolError("there is no such order")
+    if order_id == 777:
+        time.sleep(20)
+    return {"id": order_id, "total_cents": 12000}
+
+@declare(effect="irreversible", label="internal")
+def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]:
+    "Pay money back."
+    return {"order_id": order_id, "amount_cents": amount_cents}
+"""
+
+POLICY = """
+@id("orders.read")
+permit (principal, action == Action::"get_order", resource);
+
+@id("refunds.small") @reason("refunds up to 50.00 need nobody")
+permit (principal, action == Action::"refund", resource)
+when { context.args.amount_cents <= 5000 };
+
+@id("refunds.large") @reason("refunds over 50.00 go to finance") @obligation("review:finance")
+permit (principal, action == Action::"refund", resource)
+when { context.args.amount_cents > 5000 && context.args.amount_cents <= 90000 };
+"""
+
+PRINCIPALS = """
+principals:
+  - {id: ana, roles: [customer]}
+  - {id: ben, roles: [customer]}
+  - {id: reader, roles: [customer]}
+  - {id: li, roles: [finance]}
+  - {id: mo, roles: [finance]}
+"""
+
+FILES = {
+    "workflow.yaml": WORKFLOW,
+    "playbooks.yaml": PLAYBOOKS,
+    "principals.yaml": PRINCIPALS,
+    "tools.py": TOOLS,
+    "policies/refunds.cedar": POLICY,
+    "knowledge/parcels.md": "# Parcels\n\nA parcel takes three working days to arrive.\n",
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Return the folder of a small workspace."""
+    folder = tmp_path / "refunds"
+    for name, text in FILES.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+    return folder
+
+
+@pytest.fixture
+def cli():
+    """Run a command within this process; the result has exit_code, stdout and stderr."""
+
+    def run(*arguments: object, given: str | None = None):
+        result = CliRunner().invoke(app, [str(a) for a in arguments], input=given)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result
+        return result
+
+    return run
+
+
+@pytest.fixture
+def ask(cli):
+    """Run a command with --json, and return its document and its exit code."""
+
+    def run(*arguments: object, given: str | None = None):
+        result = cli(*arguments, "--json", given=given)
+        return json.loads(result.stdout), result.exit_code
+
+    return run
+
+
+@pytest.fixture
+def waiting(workspace: Path, ask):
+    """Return the run of a refund that waits for finance, and its approval's id."""
+    run, code = ask("run", workspace, "refund 80 euros for order 1042", "--as", "ana", "-t", "t-1")
+    assert (run["status"], code) == ("awaiting_review", 0)
+    return run, run["pending"][0]["id"]
+
+
+def command(*arguments: object) -> list[str]:
+    """Return the command line of a process of its own."""
+    return [sys.executable, "-m", "concertmaster", *map(str, arguments)]
+
+
+@pytest.fixture
+def process():
+    """Run a command as a process of its own."""
+
+    def run(*arguments: object, given: str | None = None):
+        return subprocess.run(
+            command(*arguments),
+            check=False,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=os.environ,
+        )
+
+    return run

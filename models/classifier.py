@@ -20,7 +20,7 @@ from concertmaster.errors import ConfigError, StorageError
 from concertmaster.models.linear import Linear
 from concertmaster.models.ngrams import Ngrams
 from concertmaster.models.scope import Neighbours, Scope
-from concertmaster.models.training import calibrate, sentence_vectors
+from concertmaster.models.training import calibrate, neighbours_of, sentence_vectors
 
 if TYPE_CHECKING:
     from concertmaster.models.training import Embed
@@ -105,6 +105,8 @@ class IntentModel:
         Raises:
             ConfigError: there is no intent, or one has no utterances.
         """
+        import numpy as np
+
         lacking = [name for name, texts in examples.items() if len(texts) < _FEWEST]
         if lacking or not examples:
             raise ConfigError(
@@ -115,10 +117,14 @@ class IntentModel:
         texts, labels = [t for t, _ in labelled], [n for _, n in labelled]
         vectors = sentence_vectors(embed, texts)
         scope, temperature = calibrate(texts, vectors, labels, out_of_scope, embed)
-        linear = Linear.fit(texts, vectors, labels)
+        strange = list(out_of_scope)
+        every_vector = vectors
+        if strange:
+            every_vector = np.concatenate([vectors, sentence_vectors(embed, strange)])
+        linear = Linear.fit([*texts, *strange], every_vector, [*labels, *(None for _ in strange)])
         return cls(
             linear=linear,
-            neighbours=Neighbours(vectors, [linear.names.index(name) for name in labels]),
+            neighbours=neighbours_of(linear, vectors, labels),
             scope=scope,
             temperature=temperature,
             fingerprint=cls.fingerprint_of(examples, out_of_scope, embedder),
@@ -130,11 +136,11 @@ class IntentModel:
         import numpy as np
 
         vector = sentence_vectors(self._embed, [text])[0]
-        logits = self._linear.logits(text, vector)
+        logits, other = self._linear.logits(text, vector)
         scaled = np.exp((logits - logits.max()) / self._temperature)
         probabilities = scaled / scaled.sum()
         nearest, best, centre = self._neighbours.signals(vector)
-        score = self._scope.score((float(logits.max()), best, centre))
+        score = self._scope.score((float(logits.max()), other, best, centre))
         if not any(c.isalnum() for c in text):
             score = 0.0
         order = np.argsort(-probabilities, kind="stable")
@@ -178,7 +184,8 @@ class IntentModel:
             half.write_bytes(content.getvalue())
             half.replace(path)
         except OSError as error:
-            half.unlink(missing_ok=True)
+            if half.is_file():
+                half.unlink()
             raise StorageError(
                 f"{path}: the intent model cannot be written ({error.strerror})",
                 hint="make the folder writable and free some space",
@@ -194,7 +201,8 @@ class IntentModel:
         import numpy as np
 
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # From memory: numpy leaves the file open when it is no archive.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 if about["format"] != _FORMAT:
                     raise ValueError("format")

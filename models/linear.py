@@ -24,7 +24,8 @@ _TOLERANCE = 1e-3
 class Linear:
     """Weights of each class for sentence vectors (classes × numbers) and n-grams (grams × classes).
 
-    A single class has a constant logit of 0.
+    The classes are `names` in their order and, if it was trained on messages without a label,
+    one more for these. A single class has a constant logit of 0.
     """
 
     names: tuple[str, ...]
@@ -35,32 +36,35 @@ class Linear:
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str], vectors: NDArray[np.float32], labels: Sequence[str]
+        cls, texts: Sequence[str], vectors: NDArray[np.float32], labels: Sequence[str | None]
     ) -> Linear:
-        """Fit the weights to labelled texts."""
+        """Fit the weights to texts; a label of None is that of messages out of scope."""
         import numpy as np
 
-        names = tuple(sorted(set(labels)))
+        names = tuple(sorted({label for label in labels if label is not None}))
+        place: dict[str | None, int] = {name: at for at, name in enumerate(names)}
+        classes = [place.get(label, len(names)) for label in labels]
         ngrams = Ngrams.fit(texts)
         size = vectors.shape[1]
-        if len(names) == 1:
+        if len(set(classes)) == 1:
             dense = np.zeros((1, size), dtype=np.float32)
             sparse = np.zeros((len(ngrams.vocabulary), 1), dtype=np.float32)
             return cls(names, dense, sparse, np.zeros(1, dtype=np.float32), ngrams)
-        weights, bias = _regress(_matrix(texts, vectors, ngrams), labels)
-        if len(names) == 2:  # scikit-learn keeps the second class only
+        weights, bias = _regress(_matrix(texts, vectors, ngrams), classes)
+        if len(set(classes)) == 2:  # scikit-learn keeps the second class only
             weights, bias = np.vstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
         dense = weights[:, :size].astype(np.float32)
         sparse = np.ascontiguousarray(weights[:, size:].T, dtype=np.float32)
         return cls(names, dense, sparse, bias.astype(np.float32), ngrams)
 
-    def logits(self, text: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logit of each class, in the order of `names`."""
+    def logits(self, text: str, vector: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """Return the logit of each name, and that of being out of scope (0 if not trained)."""
         places, weights = self.ngrams.features(text)
         logits: NDArray[np.float32] = self.dense @ vector + self.bias
         if len(places):
             logits = logits + weights @ self.sparse[places]
-        return logits
+        known = len(self.names)
+        return logits[:known], float(logits[known]) if len(logits) > known else 0.0
 
 
 def _matrix(texts: Sequence[str], vectors: NDArray[np.float32], ngrams: Ngrams) -> Any:
@@ -80,7 +84,7 @@ def _matrix(texts: Sequence[str], vectors: NDArray[np.float32], ngrams: Ngrams) 
     return hstack([csr_matrix(vectors), sparse]).tocsr()
 
 
-def _regress(matrix: Any, labels: Sequence[str]) -> tuple[Any, Any]:
+def _regress(matrix: Any, classes: Sequence[int]) -> tuple[Any, Any]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -88,5 +92,5 @@ def _regress(matrix: Any, labels: Sequence[str]) -> tuple[Any, Any]:
     with warnings.catch_warnings():
         # Weights a hair from the optimum classify as well; there is nothing to tell the user.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(matrix, list(labels))
+        regression.fit(matrix, list(classes))
     return regression.coef_, regression.intercept_

@@ -1,8 +1,8 @@
-"""Whether a message belongs to any intent: three signals, brought to one calibrated score.
+"""Whether a message belongs to any intent: four signals, brought to one calibrated score.
 
-The signals are the largest logit of the linear model, the mean cosine to the three nearest
-utterances of the best intent, and the cosine to the nearest intent's centre. A softmax
-probability alone says little here: something must always be the likeliest.
+The signals are the largest logit of the linear model, its logit of being out of scope, the mean
+cosine to the three nearest utterances of the best intent, and the cosine to the nearest intent's
+centre. A softmax probability alone says little here: something must always be the likeliest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Neighbours", "Scope"]
 
-_WEIGHTS = (1.0, 0.4, 0.4)
+_WEIGHTS = (1.0, -0.2, 0.4, 0.4)
 _NEAREST = 3
 _LOST_AT_MOST = 0.13
 _LOST_UNSEEN = 0.05
@@ -120,7 +120,10 @@ class Scope:
                 _WEIGHTS, signals, self.mean, self.spread, strict=True
             )
         )
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, self.slope * (total - self.threshold)))))
+        steep = max(-60.0, min(60.0, self.slope * (total - self.threshold)))
+        if signals[1] > signals[0]:  # The linear model itself knows it as out of scope.
+            steep = -abs(steep)
+        return 1 / (1 + math.exp(-steep))
 
 
 def _slope(kept: Any, refused: Any, share: Any) -> float:

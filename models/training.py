@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
     Embed = Callable[[Sequence[str]], Array]
 
-__all__ = ["calibrate", "sentence_vectors"]
+__all__ = ["calibrate", "neighbours_of", "sentence_vectors"]
 
 _ROTATIONS = 5
 _MANY = 1200
@@ -48,18 +48,28 @@ def calibrate(
     """
     import numpy as np
 
-    strangers = _strangers(vectors, out_of_scope, embed)
+    everyday = _everyday(vectors, embed)
+    given = sentence_vectors(embed, out_of_scope) if out_of_scope else vectors[:0]
     inside, right, outside, weights = [], [], [], []
     logits: list[tuple[Array, int]] = []
-    for train, held, left_out in _rotations(labels):
-        trained = _Trained.on(texts, vectors, labels, train)
+    for turn, (train, held, left_out) in enumerate(_rotations(labels)):
+        known = [i for i in range(len(out_of_scope)) if i % _ROTATIONS != turn]
+        trained = _Trained.on(
+            [*(texts[i] for i in train), *(out_of_scope[i] for i in known)],
+            np.concatenate([vectors[train], given[known]]),
+            [*(labels[i] for i in train), *(None for _ in known)],
+        )
         seen = trained.see([texts[i] for i in held], vectors[held])
         truth = [trained.linear.names.index(labels[i]) for i in held]
         inside.append(seen.signals)
         right.append(seen.logits.argmax(axis=1) == truth)
         logits += zip(seen.logits, truth, strict=True)
-        others = [(1.0, [texts[i] for i in left_out], vectors[left_out]), *strangers]
-        for counts, their_texts, their_vectors in others:
+        unknown = [i for i in range(len(out_of_scope)) if i % _ROTATIONS == turn]
+        for counts, their_texts, their_vectors in (
+            (1.0, [texts[i] for i in left_out], vectors[left_out]),
+            (1.0, *everyday),
+            (_GIVEN_COUNTS, [out_of_scope[i] for i in unknown], given[unknown]),
+        ):
             if their_texts:
                 outside.append(trained.see(their_texts, their_vectors).signals)
                 weights.append(np.full(len(their_texts), counts / len(their_texts)))
@@ -74,7 +84,7 @@ def calibrate(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a model made of messages that it was not trained on."""
+    """What a model made of messages that it was not trained on: signals of scope, logits."""
 
     signals: Array
     logits: Array
@@ -86,35 +96,33 @@ class _Trained:
     neighbours: Neighbours
 
     @classmethod
-    def on(
-        cls, texts: Sequence[str], vectors: Array, labels: Sequence[str], some: Sequence[int]
-    ) -> _Trained:
-        linear = Linear.fit([texts[i] for i in some], vectors[some], [labels[i] for i in some])
-        return cls(linear, Neighbours(vectors[some], [linear.names.index(labels[i]) for i in some]))
+    def on(cls, texts: Sequence[str], vectors: Array, labels: Sequence[str | None]) -> _Trained:
+        linear = Linear.fit(texts, vectors, labels)
+        return cls(linear, neighbours_of(linear, vectors, labels))
 
     def see(self, texts: Sequence[str], vectors: Array) -> _Seen:
         import numpy as np
 
-        logits = np.stack([self.linear.logits(t, v) for t, v in zip(texts, vectors, strict=True)])
-        near = np.array([self.neighbours.signals(v)[1:] for v in vectors], dtype=np.float32)
-        return _Seen(np.column_stack([logits.max(axis=1), near]), logits)
+        rows, signals = [], []
+        for text, vector in zip(texts, vectors, strict=True):
+            logits, other = self.linear.logits(text, vector)
+            rows.append(logits)
+            signals.append((logits.max(), other, *self.neighbours.signals(vector)[1:]))
+        return _Seen(np.array(signals, dtype=np.float32), np.stack(rows))
 
 
-def _strangers(
-    vectors: Array, out_of_scope: Sequence[str], embed: Embed
-) -> list[tuple[float, Sequence[str], Array]]:
-    """Return out-of-scope texts with their weight: the given ones, and everyday requests.
+def neighbours_of(linear: Linear, vectors: Array, labels: Sequence[str | None]) -> Neighbours:
+    """Return the neighbours among the labelled messages, with the linear model's numbering."""
+    named = [(at, label) for at, label in enumerate(labels) if label is not None]
+    places = [linear.names.index(label) for _, label in named]
+    return Neighbours(vectors[[at for at, _ in named]], places)
 
-    An everyday request that is much like an utterance may well be in scope, and is left out.
-    """
-    everyday = sentence_vectors(embed, BACKGROUND)
-    far = [i for i, near in enumerate((everyday @ vectors.T).max(axis=1)) if near < _TOO_ALIKE]
-    found: list[tuple[float, Sequence[str], Array]] = [
-        (1.0, [BACKGROUND[i] for i in far], everyday[far])
-    ]
-    if out_of_scope:
-        found.append((_GIVEN_COUNTS, list(out_of_scope), sentence_vectors(embed, out_of_scope)))
-    return found
+
+def _everyday(vectors: Array, embed: Embed) -> tuple[Sequence[str], Array]:
+    """Return everyday requests, but for those much like an utterance: they may be in scope."""
+    made = sentence_vectors(embed, BACKGROUND)
+    far = [i for i, near in enumerate((made @ vectors.T).max(axis=1)) if near < _TOO_ALIKE]
+    return [BACKGROUND[i] for i in far], made[far]
 
 
 def _rotations(labels: Sequence[str]) -> Iterator[tuple[list[int], list[int], list[int]]]:

@@ -132,7 +132,7 @@ class MiniLM:
     def _run(self, texts: Sequence[str]) -> list[Vectors]:
         self._load()
         # encode_batch would start threads of its own, and warn when the process forks later.
-        tokens = [self._tokenizer.encode(text[:_CHARACTERS]).ids for text in texts]
+        tokens = [self._tokenizer.encode(_encodable(text)).ids for text in texts]
         # One text a run: batches cost padding and three times the memory, and are no faster here.
         if len(tokens) < _MANY:
             return [self._pooled(ids) for ids in tokens]
@@ -158,6 +158,11 @@ class MiniLM:
             if self._session is None:
                 self._tokenizer = _tokenizer()
                 self._session = _session()
+
+
+def _encodable(text: str) -> str:
+    """Return the beginning of a text without lone surrogates, which the tokenizer refuses."""
+    return text[:_CHARACTERS].encode(errors="replace").decode()
 
 
 def _tokenizer() -> Any:

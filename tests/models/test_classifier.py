@@ -58,7 +58,7 @@ def embed(texts: Sequence[str]) -> np.ndarray:
     made = np.zeros((len(texts), 96), dtype=np.float32)
     for row, text in enumerate(texts):
         for word in text.lower().split() or ["?"]:
-            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4])
+            seed = int.from_bytes(hashlib.sha256(word.encode(errors="replace")).digest()[:4])
             made[row] += np.random.default_rng(seed).normal(size=96)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 

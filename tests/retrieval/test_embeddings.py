@@ -48,6 +48,14 @@ def test_nearness_follows_meaning() -> None:
     assert vector @ happy > 0.9 > vector @ dog > 0.5
 
 
+def test_broken_unicode_is_embedded_like_a_question_mark() -> None:
+    broken, plain = (
+        default_embedder().embed(["a \ud800 card"]),
+        default_embedder().embed(["a ? card"]),
+    )
+    assert np.array_equal(broken, plain)
+
+
 def test_no_texts_make_no_vectors() -> None:
     assert default_embedder().embed([]).shape == (0, 384)
 

@@ -58,7 +58,6 @@ _RETURN_FEE, _COLLECTION_FEE = 490, 3900
 # What customers say, and what the article is called.
 _ALSO: Mapping[str, str] = {
     "light": "lamp",
-    "lampshade": "lampshade",
     "shade": "lampshade",
     "bulb": "bulbs",
     "casserole": "pot",
@@ -68,7 +67,6 @@ _ALSO: Mapping[str, str] = {
     "bowl": "bowls",
     "towel": "towels",
     "carpet": "rug",
-    "board": "board",
     "cupboard": "sideboard",
     "cabinet": "sideboard",
 }
@@ -349,21 +347,28 @@ def _no_return(number: int, why: str, *, large: bool, last: date | None = None) 
 
 
 def _chosen(articles: list[dict[str, Any]], description: str) -> dict[str, Any] | None:
-    """Return the one article that shares most words with a description, if there is one."""
+    """Return the one article that a description fits best, if there is one.
+
+    The last word counts twice: a light bulb is a bulb.
+    """
     said = _words(description)
     if not said:
         return articles[0] if len(articles) == 1 else None
-    ranked = sorted(articles, key=lambda a: -len(said & _words(a["name"])))
-    scores = [len(said & _words(a["name"])) for a in ranked]
+    head = _words(description.rsplit(maxsplit=1)[-1])
+
+    def fit(article: Mapping[str, Any]) -> int:
+        called = _words(article["name"])
+        return len(said & called) + len(head & called)
+
+    ranked = sorted(articles, key=fit, reverse=True)
+    scores = [fit(article) for article in ranked]
     if not scores or scores[0] == 0 or (len(scores) > 1 and scores[0] == scores[1]):
         return None
     return ranked[0]
 
 
 def _words(text: str) -> set[str]:
+    """Return the words of a text, with what the shop calls the things that they name."""
     plain = {w.removesuffix("'s") for w in re.findall(r"[^\W\d_]+(?:'s)?", text.lower())}
-    return (
-        plain
-        | {_ALSO[w] for w in plain if w in _ALSO}
-        | {_ALSO.get(w[:-1], w) for w in plain if w.endswith("s")}
-    )
+    single = {w.removesuffix("s") for w in plain}
+    return plain | single | {_ALSO[w] for w in plain | single if w in _ALSO}

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from concertmaster.graphs.checks.classifying import check_classifying
 from concertmaster.graphs.checks.intents import check_intents
 from concertmaster.graphs.checks.knowledge import check_knowledge
 from concertmaster.graphs.checks.permits import check_permits
 from concertmaster.graphs.checks.playbooks import check_playbooks
+from concertmaster.graphs.checks.references import check_first_hop, check_references
+from concertmaster.graphs.checks.roles import check_roles
 from concertmaster.graphs.checks.routes import check_fallbacks, check_routes, check_rules
 from concertmaster.graphs.checks.steps import check_steps, check_workflow
 from concertmaster.graphs.checks.subject import Subject
+from concertmaster.graphs.checks.wordings import check_wordings
 from concertmaster.graphs.problems import Problem
 from concertmaster.graphs.workspace import Workspace, read_workspace
 
@@ -23,14 +27,20 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_routes,
     check_fallbacks,
     check_rules,
+    check_first_hop,
     check_playbooks,
+    check_wordings,
+    check_references,
     check_intents,
+    check_classifying,
     check_permits,
+    check_roles,
     check_knowledge,
 )
 
 _FOLLOWS: Mapping[str, frozenset[str]] = {
     "tools": frozenset({"unknown-tool", "policy"}),
+    "intents": frozenset({"no-intents"}),
     "playbooks": frozenset({"unknown-playbook"}),
 }
 """What looks wrong only because a part could not be read."""

@@ -102,7 +102,7 @@ def get_order(order_id: OrderId, ctx: ToolContext) -> Order:
         placed_on=found["placed"],
         status=found["status"],
         dispatched=found["dispatched"] is not None,
-        articles=", ".join(a["name"] for a in articles),
+        articles="; ".join(a["name"] for a in articles),
         article_count=len(articles),
         shipping_cents=found["shipping_cents"],
         total_cents=found["total_cents"],
@@ -289,7 +289,7 @@ def find_item(
         price_cents=chosen["price_cents"] if chosen else 0,
         in_stock=bool(chosen and chosen["stock"] > 0),
         replaced=bool(chosen and chosen["sku"] in replaced),
-        choices=", ".join(a["name"] for a in articles.values()) or "none",
+        choices="; ".join(a["name"] for a in articles.values()) or "none",
     )
 
 

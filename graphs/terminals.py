@@ -14,7 +14,7 @@ from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
 
-__all__ = ["MESSAGES", "make_terminal", "remember"]
+__all__ = ["MESSAGES", "make_terminal", "remember", "wording"]
 
 MESSAGES: Mapping[str, str] = {
     "out_of_scope": "This is outside what this desk does. {owner} can help you further.",
@@ -112,7 +112,7 @@ def _escalate(services: Services, turn: Turn) -> Outcome:
     elif turn.verdict is not None and turn.verdict.status == "escalate":
         cause = f"{cause}: {turn.verdict.why}"
     return Outcome(
-        status="escalated", text=_text(services, _kind(turn), owner), owner=owner, cause=cause
+        status="escalated", text=wording(services, _kind(turn), owner), owner=owner, cause=cause
     )
 
 
@@ -129,7 +129,7 @@ def _kind(turn: Turn) -> str:
 def _refuse(services: Services, turn: Turn) -> Outcome:
     hop = turn.hops[-1] if turn.hops else None
     told = "; ".join(r.message for r in turn.unsuccessful() if r.message)
-    text = _text(services, "refused", None)
+    text = wording(services, "refused", None)
     return Outcome(
         status="refused",
         text=f"{text} {told}".strip(),
@@ -137,9 +137,10 @@ def _refuse(services: Services, turn: Turn) -> Outcome:
     )
 
 
-def _text(services: Services, kind: str, owner: str | None) -> str:
-    wording = services.spec.workflow.messages.get(kind) or MESSAGES[kind]
-    return wording.replace("{owner}", (owner or "the team in charge").replace("-", " "))
+def wording(services: Services, kind: str, owner: str | None = None) -> str:
+    """Return the workspace's wording of this kind, or ours, with the owner's name filled in."""
+    said = services.spec.workflow.messages.get(kind) or MESSAGES[kind]
+    return said.replace("{owner}", (owner or "the team in charge").replace("-", " "))
 
 
 _OUTCOMES = {"finish": _finish, "escalate": _escalate, "refuse": _refuse}

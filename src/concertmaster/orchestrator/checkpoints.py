@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["checkpointer", "prune"]
+__all__ = ["checkpointer", "mend", "prune"]
+
+_ASIDE = "\n damaged: "
+"""Before the thread id of states that were set aside; no thread can have such an id."""
 
 
 @asynccontextmanager
@@ -22,6 +26,50 @@ async def checkpointer(path: Path) -> AsyncIterator[Any]:
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
         await saver.setup()
         yield saver
+
+
+async def mend(saver: Any, thread: str) -> int:
+    """Set aside a thread's newest checkpoints until one can be read; return how many those were.
+
+    Nothing is deleted: they stay in the file, under a name that is no thread's.
+
+    Raises:
+        sqlite3.Error: the file itself cannot be read or written.
+    """
+    config = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+    aside = 0
+    while True:
+        try:
+            await saver.aget_tuple(config)
+        except sqlite3.Error:
+            raise
+        except Exception:
+            if not await _set_aside(saver, thread):
+                raise
+            aside += 1
+        else:
+            return aside
+
+
+async def _set_aside(saver: Any, thread: str) -> bool:
+    """Rename the newest checkpoint of a thread with its writes; tell whether there was one."""
+    async with saver.lock:
+        found = await saver.conn.execute_fetchall(
+            "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
+            " ORDER BY checkpoint_id DESC LIMIT 1",
+            (thread,),
+        )
+        newest = next((row[0] for row in found), None)
+        if newest is None:
+            return False
+        for table in ("writes", "checkpoints"):
+            await saver.conn.execute(
+                f"UPDATE {table} SET thread_id = ? WHERE thread_id = ? AND checkpoint_ns = ''"
+                " AND checkpoint_id = ?",
+                (f"{_ASIDE}{thread}", thread, newest),
+            )
+        await saver.conn.commit()
+        return True
 
 
 async def prune(saver: Any, thread: str, keep: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +19,22 @@ from concertmaster.contracts import (
     RunRecord,
     StreamEvent,
     Turn,
-    new_id,
-    now,
-    plain_text,
 )
 from concertmaster.contracts.events import RunEnded
-from concertmaster.errors import ConfigError, KnowledgeError, RequestError, StorageError, UnknownRun
+from concertmaster.errors import (
+    ApprovalUnknown,
+    HomeError,
+    KnowledgeError,
+    StorageError,
+    UnknownPrincipal,
+    UnknownRun,
+)
 from concertmaster.graphs.compile import Graph
-from concertmaster.graphs.terminals import MESSAGES
+from concertmaster.graphs.terminals import wording
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library
 from concertmaster.orchestrator.people import People
+from concertmaster.orchestrator.receiving import accepted, received
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments, Settled
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
-_ID_LIMIT = 128
+_UNFINISHED = frozenset({"queued", "running"})
 
 
 class Desk:
@@ -72,6 +77,8 @@ class Desk:
         self.workspace = workspace
         self.library = library
         self._segments = segments
+        # The runs that a caller in this process waits for: nobody else takes them up.
+        self._attended: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -141,12 +148,14 @@ class Desk:
             ApprovalUnknown, ApprovalStale, ApprovalForbidden: the answer was refused.
         """
         reviewer = self.people.admit(principal)
+        if not isinstance(approval, str) or not approval.isprintable():
+            raise ApprovalUnknown("there is no such approval here", hint="give the id of one")
         async with self.home.busy():
             decided = await self.services.approvals.decide(approval, answer, reviewer)
             record = await self.runs.get(decided.run)
             if decided.status == "pending":
                 return await self._face(record, None)
-            async with self._segments.lock(record.thread):
+            async with self._attending(record):
                 run = await self._proceed(record, None)
             await self._drain(record.thread)
             return run
@@ -229,17 +238,21 @@ class Desk:
         recovered = []
         async with self.home.busy():
             for record in await self.runs.unfinished():
-                if (
-                    record.id in self._segments.active
-                    or self.people.find(record.principal.id) is None
-                ):
+                if record.id in self._attended or not self._known(record):
                     continue
                 if record.status == "running" or await self._decided_meanwhile(record):
-                    async with self._segments.lock(record.thread):
+                    async with self._attending(record):
                         recovered.append(await self._recover(record))
-            for thread in {r.thread for r in await self.runs.with_status("queued")}:
+            queued = await self.runs.with_status("queued")
+            for thread in dict.fromkeys(r.thread for r in queued if self._known(r)):
                 recovered += await self._drain(thread)
         return recovered
+
+    def _known(self, record: RunRecord) -> bool:
+        try:
+            return self.people.find(record.principal.id) is not None
+        except UnknownPrincipal:
+            return False
 
     async def _decided_meanwhile(self, record: RunRecord) -> bool:
         if record.status != "awaiting_review":
@@ -248,10 +261,14 @@ class Desk:
         return not any(a.status == "pending" for a in found)
 
     async def _recover(self, record: RunRecord) -> Run:
+        """Take up a run that nobody attends to; the caller holds its thread."""
+        record = await self.runs.get(record.id)
+        if record.status in FINAL:
+            return await self._face(record, None)
         self._emit(record, "run.recovered", "its process went away", attempt=record.attempts + 1)
         if record.attempts >= 3:
             cause = "given up after three attempts"
-            outcome = Outcome(status="failed", text=self._wording("failed"), cause=cause)
+            outcome = Outcome(status="failed", text=wording(self.services, "failed"), cause=cause)
             record = await self.runs.update(record.id, status="failed", outcome=outcome)
             await self.services.trail.flush()
             return await self._face(record, None)
@@ -268,55 +285,73 @@ class Desk:
         progress: Progress | None,
     ) -> Run:
         who = self.people.admit(principal)
-        record = self._received(self._accepted(text), who, thread)
+        limit = self.services.spec.workflow.limits.message
+        record = received(accepted(text, limit), who, thread, self.name)
         async with self.home.busy():
             self._emit(record, "run.received", f"a message of {len(record.text)} characters")
-            record = await self.runs.add(record)
-            if progress is not None:
-                await progress({"kind": "run_started", "run": record.id, "thread": record.thread})
-            async with self._segments.lock(record.thread):
-                run = await self._when_free(record, who, progress)
-            self._segments.release(record.thread)
-            return run
+            try:
+                self._attended.add(record.id)
+                record = await self.runs.add(record)
+                if progress is not None:
+                    ids = {"run": record.id, "thread": record.thread}
+                    await progress({"kind": "run_started", **ids})
+                async with self._attending(record):
+                    return await self._when_free(record, who, progress)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._interrupted(record))
+                raise
+            finally:
+                self._attended.discard(record.id)
 
-    def _accepted(self, text: str) -> str:
-        if not isinstance(text, str):
-            raise RequestError(f"a message is text, not {type(text).__name__}")
-        limit = self.services.spec.workflow.limits.message
-        if len(text) > limit:
-            raise RequestError(
-                f"the message has {len(text)} characters, more than the {limit} allowed",
-                hint="shorten it, or raise limits.message in workflow.yaml",
-            )
-        cleaned = plain_text(text)
-        if not cleaned.strip():
-            raise RequestError("the message is empty", hint="write what you want to know or do")
-        return cleaned
-
-    def _received(self, text: str, who: Principal, thread: str | None) -> RunRecord:
-        thread = thread if thread is not None else new_id("thread")
-        if not thread or len(thread) > _ID_LIMIT or not thread.isprintable():
-            raise ConfigError(
-                "a thread id has 1 to 128 printable characters", hint="leave it out for a new one"
-            )
-        stamp = now().isoformat()
-        return RunRecord(
-            id=new_id("run"),
-            thread=thread,
-            workspace=self.name,
-            principal=who,
-            text=text,
-            status="queued",
-            created=stamp,
-            updated=stamp,
-        )
+    @contextlib.asynccontextmanager
+    async def _attending(self, record: RunRecord) -> AsyncIterator[None]:
+        """Hold the run's thread; nobody else in this process takes the run up meanwhile."""
+        there = record.id in self._attended
+        self._attended.add(record.id)
+        try:
+            async with self._segments.alone(record.thread):
+                yield
+        finally:
+            if not there:
+                self._attended.discard(record.id)
 
     async def _when_free(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
         """Run a message unless its thread waits for a person; it then stays queued."""
-        if await self.runs.with_status("awaiting_review", thread=record.thread):
+        if not await self._waits(record.thread):
+            await self._catch_up(record)
+        if await self._waits(record.thread):
             why = "the thread waits for a person; the message follows after that"
             self._emit(record, "run.queued", why)
             await self.services.trail.flush()
+            return await self._face(await self.runs.get(record.id), None)
+        return await self._start(record, who, progress)
+
+    async def _waits(self, thread: str) -> bool:
+        return bool(await self.runs.with_status("awaiting_review", thread=thread))
+
+    async def _catch_up(self, record: RunRecord) -> None:
+        """Finish what came before on the thread and was left behind by who attended to it."""
+        for earlier in await self.runs.with_status("queued", "running", thread=record.thread):
+            if earlier.id == record.id:
+                return
+            if earlier.id in self._attended:
+                continue
+            if earlier.status == "queued":
+                await self._start_stored(earlier)
+            else:
+                await self._recover(earlier)
+            if await self._waits(record.thread):
+                return
+
+    async def _start_stored(self, record: RunRecord) -> Run:
+        who = self.people.again(record.principal)
+        if who is None:
+            return await self._turned_away(record)
+        return await self._start(record, who, None)
+
+    async def _start(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
+        record = await self.runs.get(record.id)
+        if record.status in FINAL:
             return await self._face(record, None)
         self._emit(record, "run.started", "the thread is free")
         if record.status == "queued":
@@ -329,28 +364,54 @@ class Desk:
         record = await self.runs.get(record.id)
         if record.status in FINAL:
             return await self._face(record, None)
-        who = self.people.find(record.principal.id)
+        who = self.people.again(record.principal)
         if who is None:
-            who = self.people.admit(record.principal)
+            return await self._turned_away(record)
         record = await self.runs.update(record.id, status="running", unless=tuple(FINAL))
         return await self._settle(record, self._segments.proceed(record, who, progress))
 
-    async def _settle(self, record: RunRecord, segment: Any) -> Run:
+    async def _turned_away(self, record: RunRecord) -> Run:
+        """End a run whose principal is not known any more: nobody's authority is left for it."""
+        cause = f"nobody here knows {record.principal.id} any more"
+        outcome = Outcome(status="refused", text=wording(self.services, "refused"), cause=cause)
+        await self.services.approvals.void(record.id, cause)
+        self._emit(record, "run.ended", cause, status="refused")
+        record = await self.runs.update(
+            record.id, status="refused", outcome=outcome, unless=tuple(FINAL)
+        )
+        return await self._face(record, None)
+
+    async def _settle(self, record: RunRecord, segment: Coroutine[Any, Any, Settled]) -> Run:
         """Wait for a segment and store where it came to rest, even if the caller gives up."""
+        work = asyncio.ensure_future(segment)
         try:
-            settled: Settled = await segment
+            settled = await work
         except asyncio.CancelledError:
             await asyncio.shield(self._interrupted(record))
-            raise
+            if _given_up():
+                raise
+            # The run was cancelled, not who waits for it.
+            return await self._face(await self.runs.get(record.id), None)
         outcome = settled.outcome
-        record = await self.runs.update(
-            record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
-        )
+        try:
+            record = await self.runs.update(
+                record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
+            )
+        except (StorageError, HomeError) as error:
+            raise StorageError(
+                error.message,
+                hint=f"put it right; {record.id} is kept, and goes on with the next message on"
+                " its thread or when the workspace is opened again",
+            ) from error
         return await self._face(record, settled.turn)
 
     async def _interrupted(self, record: RunRecord) -> None:
         """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""
-        if await self.services.carrier.ledger.effects(record.id):
+        try:
+            stored = await self.runs.get(record.id)
+        except UnknownRun:
+            return
+        if stored.status not in _UNFINISHED or await self._acted(record.id):
             return
         outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")
         await self.runs.update(record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL))
@@ -358,26 +419,28 @@ class Desk:
         self._emit(record, "run.cancelled", "the caller went away")
         await self.services.trail.flush()
 
+    async def _acted(self, run: str) -> bool:
+        return bool(await self.services.carrier.ledger.effects(run))
+
     async def _drain(self, thread: str) -> list[Run]:
         """Run what was queued on a thread, in order, until it waits again."""
         done = []
         for record in await self.runs.with_status("queued", thread=thread):
-            who = self.people.find(record.principal.id) or self.people.admit(record.principal)
-            async with self._segments.lock(thread):
+            if record.id in self._attended:
+                continue
+            async with self._attending(record):
+                if await self._waits(thread):
+                    break
                 fresh = await self.runs.get(record.id)
-                if fresh.status != "queued":
-                    continue
-                run = await self._when_free(fresh, who, None)
-            if run.status == "queued":
-                break
-            done.append(run)
+                if fresh.status == "queued":
+                    done.append(await self._start_stored(fresh))
         return done
 
     async def _face(self, record: RunRecord, turn: Turn | None) -> Run:
         pending = await self.services.approvals.list(run=record.id, status="pending")
         outcome = record.outcome or Outcome(
             status=record.status,
-            text=self._wording("queued") if record.status == "queued" else "",
+            text=wording(self.services, "queued") if record.status == "queued" else "",
         )
         return Run(
             id=record.id,
@@ -390,9 +453,6 @@ class Desk:
             events=tuple(await self.services.trail.events(run=record.id)),
             turn=turn,
         )
-
-    def _wording(self, key: str) -> str:
-        return self.services.spec.workflow.messages.get(key) or MESSAGES[key]
 
     def _emit(
         self, record: RunRecord, type_: Any, why: str, *, actor: str = "orchestrator", **data: Any
@@ -409,9 +469,15 @@ class Desk:
 
     async def close(self) -> None:
         """Write what is left and let go of files."""
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError, HomeError):
             await self.services.trail.flush()
         await self.services.models.aclose()
         if self.services.knowledge is not None:
             self.services.knowledge.close()
         self.database.close()
+
+
+def _given_up() -> bool:
+    """Tell whether the present task itself was cancelled."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

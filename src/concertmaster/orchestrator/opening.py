@@ -105,7 +105,7 @@ async def open_desk(
             graph=graph,
             people=people,
             runs=Runs(database, services.trail),
-            segments=Segments(graph, services, sessions),
+            segments=Segments(graph, services, sessions, place.database),
             workspace=loaded.path,
             library=library,
         )

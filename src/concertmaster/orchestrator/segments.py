@@ -7,21 +7,27 @@ repeated from its beginning, and the accepted plan and the ledger make that safe
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
+from pydantic import ValidationError
 
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Outcome, Principal, RunRecord, Turn
+from concertmaster.errors import ConcertmasterError
 from concertmaster.graphs.compile import Graph
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.steps import told
-from concertmaster.graphs.terminals import MESSAGES
-from concertmaster.orchestrator.checkpoints import prune
+from concertmaster.graphs.terminals import MESSAGES, wording
+from concertmaster.orchestrator.checkpoints import mend, prune
+from concertmaster.storage import storage_error
 
 __all__ = ["Progress", "Segments", "Settled"]
 
@@ -37,25 +43,39 @@ class Settled:
     turn: Turn | None
 
 
+@dataclass
+class _Turnstile:
+    """The lock of a thread, and how many hold it or wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
 class Segments:
     """Runs segments, one at a time on each thread."""
 
-    def __init__(self, graph: Graph, services: Services, sessions: Sessions) -> None:
+    def __init__(
+        self, graph: Graph, services: Services, sessions: Sessions, database: Path
+    ) -> None:
         self._graph = graph
         self._services = services
         self._sessions = sessions
-        self._threads: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._database = database
+        self._threads: dict[str, _Turnstile] = {}
         self.active: dict[str, asyncio.Task[Any]] = {}
 
-    def lock(self, thread: str) -> asyncio.Lock:
-        """Return the lock that keeps two messages on one thread from interleaving."""
-        return self._threads[thread]
-
-    def release(self, thread: str) -> None:
-        """Forget the lock of a thread on which nobody waits."""
-        lock = self._threads.get(thread)
-        if lock is not None and not lock.locked():
-            del self._threads[thread]
+    @asynccontextmanager
+    async def alone(self, thread: str) -> AsyncIterator[None]:
+        """Keep two messages on one thread from interleaving."""
+        turnstile = self._threads.setdefault(thread, _Turnstile())
+        turnstile.users += 1
+        try:
+            async with turnstile.lock:
+                yield
+        finally:
+            turnstile.users -= 1
+            if turnstile.users == 0:
+                del self._threads[thread]
 
     async def begin(self, record: RunRecord, who: Principal, progress: Progress | None) -> Settled:
         """Run a stored message from its beginning."""
@@ -65,7 +85,12 @@ class Segments:
         self, record: RunRecord, who: Principal, progress: Progress | None
     ) -> Settled:
         """Take a run up where its checkpoint stands: wake what was decided, or go on."""
-        state = await self._graph.aget_state(self._config(record))
+        try:
+            await self._mend(record)
+            state = await self._graph.aget_state(self._config(record))
+            decided = await self._decided(record)
+        except Exception as error:
+            return await self._broken(record, error)
         turn = _turn(state.values)
         if turn is None or turn.run != record.id:
             return await self.begin(record, who, progress)
@@ -73,7 +98,6 @@ class Segments:
             return Settled(turn.outcome or _failed("the run ended without an outcome"), turn)
         if not state.interrupts:
             return await self._run(record, who, None, progress)
-        decided = await self._decided(record)
         wake = {i.id: "wake" for i in state.interrupts if _approval(i.value) in decided}
         if not wake:
             return Settled(self._waiting(), turn)
@@ -92,43 +116,87 @@ class Segments:
         if task is not None:
             self.active[record.id] = task
         try:
+            await self._mend(record)
             with self._sessions.ticket(session) as context:
                 async for told_by_node in self._graph.astream(
                     given, config, context=context, stream_mode="custom", durability="exit"
                 ):
                     if progress is not None:
                         await progress(told_by_node)
+            state = await self._graph.aget_state(config)
         except Exception as error:
             return await self._broken(record, error)
         finally:
             self.active.pop(record.id, None)
-        state = await self._graph.aget_state(config)
-        turn = _turn(state.values)
         keep = self._services.spec.workflow.limits.checkpoints
-        await prune(self._graph.checkpointer, record.thread, keep)
+        # The run is over; that old states could not be dropped does not change how it ended.
+        with contextlib.suppress(sqlite3.Error):
+            await prune(self._graph.checkpointer, record.thread, keep)
+        turn = _turn(state.values)
         if state.next:
             return Settled(self._waiting(), turn)
         outcome = turn.outcome if turn else None
         return Settled(outcome or _failed("the run ended without an outcome"), turn)
 
+    async def _mend(self, record: RunRecord) -> None:
+        """Set aside what cannot be read of the thread's state, and say so in the trail."""
+        aside = await mend(self._graph.checkpointer, record.thread)
+        if aside:
+            self._services.trail.emit(
+                "run.recovered",
+                why="the thread's last state was damaged; it goes on from the one before",
+                actor="orchestrator",
+                run=record.id,
+                thread=record.thread,
+                on_behalf_of=record.principal.id,
+                set_aside=aside,
+            )
+
     async def _broken(self, record: RunRecord, error: Exception) -> Settled:
+        """Return how a run ends that nothing could carry to its end."""
+        if isinstance(error, sqlite3.Error):
+            error = storage_error(error, self._database)
         cause = told(error)
+        effects = await self._effects(record)
+        outcome = self._left_off(cause, effects) if effects else self._failed_by(cause)
         self._services.trail.emit(
             "run.ended",
-            why=f"failed: {cause}",
+            why=f"{outcome.status}: {outcome.cause}",
             actor="orchestrator",
             run=record.id,
             thread=record.thread,
             on_behalf_of=record.principal.id,
-            status="failed",
+            status=outcome.status,
+            owner=outcome.owner,
             error=type(error).__name__,
         )
-        wording = self._services.spec.workflow.messages.get("failed") or MESSAGES["failed"]
-        return Settled(Outcome(status="failed", text=wording, cause=cause), None)
+        return Settled(outcome, None)
+
+    async def _effects(self, record: RunRecord) -> list[str]:
+        """Say of each effect of the run whether it took place, or may have."""
+        try:
+            found = await self._services.carrier.ledger.effects(record.id)
+        except (ConcertmasterError, sqlite3.Error):
+            return []
+        sure = [f"{e.tool} took effect" for e in found if e.status == "done"]
+        unsure = [e.tool for e in found if e.status in ("intended", "in_doubt")]
+        return sure + [f"whether {tool} took effect is unknown" for tool in unsure]
+
+    def _left_off(self, cause: str, effects: list[str]) -> Outcome:
+        """Return the outcome of a run that broke after it acted: not one to be tried again."""
+        owner = self._services.spec.workflow.owner
+        return Outcome(
+            status="escalated",
+            text=wording(self._services, "escalated", owner),
+            owner=owner,
+            cause=f"{cause}; before that: {', '.join(effects)}",
+        )
+
+    def _failed_by(self, cause: str) -> Outcome:
+        return Outcome(status="failed", text=wording(self._services, "failed"), cause=cause)
 
     def _waiting(self) -> Outcome:
-        wording = self._services.spec.workflow.messages.get("waiting") or MESSAGES["waiting"]
-        return Outcome(status="awaiting_review", text=wording)
+        return Outcome(status="awaiting_review", text=wording(self._services, "waiting"))
 
     def _config(self, record: RunRecord) -> RunnableConfig:
         hops = self._services.spec.workflow.limits.hops
@@ -142,8 +210,11 @@ class Segments:
 
 
 def _turn(values: Mapping[str, Any]) -> Turn | None:
-    raw = values.get("turn") if values else None
-    return Turn.model_validate(raw) if raw else None
+    """Return the checkpointed turn, or None if there is none that can be read."""
+    try:
+        return Turn.model_validate(values["turn"]) if values and "turn" in values else None
+    except ValidationError:
+        return None
 
 
 def _approval(value: Any) -> str | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,17 @@ class Changes:
 
     @classmethod
     def between(
-        cls, known: Mapping[str, tuple[Any, ...]], given: Iterable[Document], *, prune: bool
+        cls,
+        known: Mapping[str, tuple[Any, ...]],
+        given: Iterable[Document],
+        *,
+        prune: bool,
+        unreadable: AbstractSet[str] = frozenset(),
     ) -> Changes:
         """Compare the stored documents (`Store.documents`) with the given ones.
 
-        With `prune` what is not given is deleted.
+        With `prune` what is not given is deleted; without, only what is `unreadable` now, by its
+        source or id: who may read it is not known any more.
         """
         added, replaced, touched, seen = [], [], [], set()
         unchanged = 0
@@ -51,7 +58,11 @@ class Changes:
                 touched.append(document)
             else:
                 unchanged += 1
-        deleted = tuple(known.keys() - seen) if prune else ()
+        deleted = tuple(
+            id_
+            for id_, stored in known.items()
+            if id_ not in seen and (prune or not unreadable.isdisjoint((id_, stored[-1])))
+        )
         return cls(
             added=tuple(added),
             replaced=tuple(replaced),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -23,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with how many passages are embedded and how many there are to embed."""
 
 _BATCH = 64
+_LINE = re.compile(r":\d+$")
 _DELETED_AT_ONCE = 2000
 
 
@@ -97,10 +99,13 @@ async def ingest(
     embedder: Embedder,
     documents: Iterable[Document],
     *,
+    refused: Sequence[Skipped] = (),
     progress: Progress | None,
     prune: bool,
 ) -> IngestReport:
     """Store what changed in one transaction, then let the vectors follow.
+
+    `refused` is what could not be loaded; documents that once came from there are deleted.
 
     Raises:
         KnowledgeError: the embedder failed; the next ingest goes on where this one stopped.
@@ -109,7 +114,11 @@ async def ingest(
     begun = perf_counter()
     check_embedding(store, embedder)
     kept, skipped = await asyncio.to_thread(clean, documents)
-    changes = await asyncio.to_thread(lambda: Changes.between(store.documents(), kept, prune=prune))
+    sources = {s.source for s in (*refused, *skipped) if s.source}
+    sources |= {_LINE.sub("", source) for source in sources}
+    changes = await asyncio.to_thread(
+        lambda: Changes.between(store.documents(), kept, prune=prune, unreadable=sources)
+    )
     await asyncio.to_thread(_apply, store, vectors, changes, embedder.name)
     embedded = await _follow(store, vectors, embedder, progress)
     return IngestReport(
@@ -117,7 +126,7 @@ async def ingest(
         updated=len(changes.replaced) + len(changes.touched),
         deleted=len(changes.deleted),
         unchanged=changes.unchanged,
-        skipped=tuple(skipped),
+        skipped=(*refused, *skipped),
         chunks=embedded,
         seconds=perf_counter() - begun,
     )

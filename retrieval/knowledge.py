@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from concertmaster.contracts import Principal, Retrieved, now
@@ -124,7 +123,8 @@ class Knowledge:
         Args:
             given: documents, or paths as `load` takes them.
             progress: called with the passages embedded so far and in all.
-            prune: delete what the index holds and `given` does not.
+            prune: delete what the index holds and `given` does not; without, only documents whose
+                source cannot be read now are deleted.
 
         Raises:
             KnowledgeError: a path does not exist, or the embedder failed.
@@ -132,15 +132,15 @@ class Knowledge:
         """
         async with self._ingesting:
             documents, skipped = await asyncio.to_thread(_documents, given, self._spec)
-            report = await ingest(
+            return await ingest(
                 self._store,
                 self._vectors,
                 self._embedder,
                 documents,
+                refused=skipped,
                 progress=progress,
                 prune=prune,
             )
-        return replace(report, skipped=(*skipped, *report.skipped))
 
     async def retrieve(
         self, query: str, principal: Principal, *, numbers_from: int = 1

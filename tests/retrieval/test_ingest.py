@@ -128,7 +128,10 @@ async def test_document_of_nobody_is_kept_and_read_by_nobody(opened, document) -
     assert await documents_for(knowledge, "alpha", everything) == set()
 
 
-async def test_paths_are_loaded_and_their_problems_reported(opened, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prune", [True, False])
+async def test_paths_are_loaded_and_their_problems_reported(
+    opened, tmp_path: Path, prune: bool
+) -> None:
     (tmp_path / "kb").mkdir()
     (tmp_path / "kb/a.md").write_text("Alpha cards.")
     (tmp_path / "kb/b.md").write_bytes(b"\xff")
@@ -137,8 +140,17 @@ async def test_paths_are_loaded_and_their_problems_reported(opened, tmp_path: Pa
     assert numbers(report) == (1, 0, 0, 0)
     assert [s.why for s in report.skipped] == ["is not UTF-8 (byte 0)"]
     (tmp_path / "kb/a.md").write_text("---\nreaders: [staff]\n---\nAlpha cards.")
-    report = await knowledge.ingest([tmp_path / "kb"])
+    report = await knowledge.ingest([tmp_path / "kb"], prune=prune)
     assert report.deleted == 1, "who may read it is not known any more"
+
+
+async def test_document_whose_readers_are_not_understood_any_more_goes(opened, document) -> None:
+    knowledge = opened()
+    await knowledge.ingest([document("a", "Alpha."), document("b", "Beta.")])
+    refused = [document("a", "Alpha.", "staff"), document("", "Text.")]
+    report = await knowledge.ingest(refused, prune=False)
+    assert (report.deleted, len(report.skipped)) == (1, 2)
+    assert await documents_for(knowledge, "alpha beta") == {"b"}
 
 
 async def test_missing_path_deletes_nothing(opened, document, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ Two signs count: how close the nearest passage's vector is, and how much of the 
 (weighted by how rare they are) the passages hold. In a short question a missing word is telling;
 a long message holds much that no document has, so there the words count less.
 
-Calibrated on customer messages and short questions against a bank's 698 documents, and on
-everyday requests that a bank's documents cannot answer: of the former 98% pass, of the latter 4%.
+Calibrated with all-MiniLM-L6-v2 against a bank's 698 documents: all of its customers' messages
+and of 30 short questions it can answer pass, and 87% of other people's short questions to a bank;
+so do 2 of 30 questions to a bank that it cannot answer, and 8% of requests about other things.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from concertmaster.contracts import (
     Review,
 )
 from concertmaster.errors import EffectInDoubt, ToolError
-from concertmaster.graphs.authorize import decide, refused, tool_context
+from concertmaster.graphs.authorize import changed, decide, refused, tool_context
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.review import Position
 from concertmaster.graphs.session import Context, Sessions
@@ -63,14 +63,7 @@ def make_act(services: Services, sessions: Sessions) -> Any:
             result = cleared
         else:
             result = await _run(services, session, cleared.action, payload.get("intent"))
-        runtime.stream_writer(
-            {
-                "kind": "action_changed",
-                "tool": result.tool,
-                "status": result.status,
-                "why": result.message,
-            }
-        )
+        runtime.stream_writer(changed(result))
         return update_of({"results": {str(action.position): result}})
 
     return act

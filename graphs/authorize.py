@@ -29,7 +29,7 @@ from concertmaster.policies.gate import Call
 from concertmaster.tools.declaration import ToolContext
 from concertmaster.tools.facts import resolve_facts
 
-__all__ = ["decide", "make_authorize", "refused", "tool_context"]
+__all__ = ["changed", "decide", "make_authorize", "refused", "tool_context"]
 
 Next = Literal["act", "human_review", "supervisor"]
 
@@ -43,7 +43,7 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
         intent = turn.intent.name if turn.intent else None
-        results: dict[str, Any] = {}
+        results: dict[str, ActionResult] = {}
         fitted, misfits = _fitted(services, turn.unsettled())
         results.update(misfits)
         proposed = await _accepted(services, session, fitted)
@@ -60,9 +60,22 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
                 later.append(Send("human_review", payload))
             else:
                 results[str(action.position)] = refused(services, action, decision)
+        for result in results.values():
+            runtime.stream_writer(changed(result))
         return Command(update=update_of({"results": results}), goto=now or later or "supervisor")
 
     return authorize
+
+
+def changed(result: ActionResult) -> dict[str, Any]:
+    """Return what is told while a run goes on: a call has got its result."""
+    instead = f"in place of {result.fallback_of}, which failed" if result.fallback_of else ""
+    return {
+        "kind": "action_changed",
+        "tool": result.tool,
+        "status": result.status,
+        "why": result.message or instead,
+    }
 
 
 def _fitted(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 from concertmaster.agents.task import Task
 from concertmaster.contracts import Principal, canonical
 from concertmaster.errors import WorkspaceError
+from concertmaster.tools.threads import CallHung, CallStopped, bounded_call
 
 __all__ = ["StepRuntime", "run_custom"]
 
 _LIMIT = 64 * 1024
+_LONGEST = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +49,26 @@ async def run_custom(task: Task) -> dict[str, Any]:
         step=task.step.id,
         data_dir=task.services.data_dir,
     )
-    if inspect.iscoroutinefunction(function):
-        returned = await function(_state(task), runtime)
-    else:
-        returned = await asyncio.to_thread(function, _state(task), runtime)
-    data = _checked(task, returned)
+    data = _checked(task, await _called(task, partial(function, _state(task), runtime)))
     task.record("step.custom", why=f"{task.step.agent} returned {sorted(data)}", keys=sorted(data))
     return {"data": data}
+
+
+async def _called(task: Task, function: Callable[[], Any]) -> Any:
+    """Call it bounded in time, where one that hangs keeps neither the desk nor the process."""
+    seconds = task.step.timeout or _LONGEST
+    key = f"step:{task.session.run}:{task.step.id}"
+    try:
+        return await bounded_call(function, {}, seconds=seconds, key=key)
+    except CallHung as hung:
+        if hung.started:
+            raise TimeoutError from None
+        raise WorkspaceError(
+            f"step {task.step.id!r} was not begun: too many calls hang",
+            hint="find out which tools or steps do not end, and restart the process",
+        ) from None
+    except CallStopped as stopped:
+        raise WorkspaceError(f"step {task.step.id!r}: {stopped}") from None
 
 
 def _state(task: Task) -> Mapping[str, Any]:
@@ -80,10 +94,19 @@ def _checked(task: Task, returned: Any) -> dict[str, Any]:
             hint="return a mapping of plain JSON values",
         )
     data = dict(returned)
+    if not all(isinstance(key, str) for key in data):
+        raise WorkspaceError(
+            f"step {task.step.id!r}: {task.step.agent} returned a key that is no text",
+            hint="return a mapping of plain JSON values",
+        )
     try:
         size = len(canonical(data))
-    except ValueError as error:
-        raise WorkspaceError(f"step {task.step.id!r}: its data is no plain JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        kind = "" if isinstance(error, RecursionError) else f": {error}"
+        raise WorkspaceError(
+            f"step {task.step.id!r}: {task.step.agent} returned what is no plain JSON{kind}",
+            hint="return text, numbers, booleans, null, lists and mappings",
+        ) from None
     if size > _LIMIT:
         raise WorkspaceError(
             f"step {task.step.id!r}: {size} bytes of data, more than {_LIMIT}",

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.asking import ask, chosen
 from concertmaster.agents.playbook import Calls, Finished, PlannedCall, advance
 from concertmaster.agents.prompts import planning_prompt
 from concertmaster.agents.slots import fill
 from concertmaster.agents.task import Task
-from concertmaster.contracts import Action, Usage
-from concertmaster.contracts.spec import ModelNeed, PlaybookSpec, StepSpec
-from concertmaster.errors import ModelError, ModelUnavailable
+from concertmaster.contracts import Action, canonical
+from concertmaster.contracts import digest as digest_of
+from concertmaster.contracts.spec import PlaybookSpec, StepSpec
+from concertmaster.errors import ModelError, ModelUnavailable, ToolError
+
+if TYPE_CHECKING:
+    from concertmaster.models.registry import ToolCall
 
 __all__ = ["plan_actions", "playbook_of", "variables"]
+
+_NAME_LIMIT = 64
+_ARGUMENTS_LIMIT = 64 * 1024
 
 
 async def plan_actions(task: Task) -> dict[str, Any]:
@@ -129,50 +138,72 @@ def _complete(task: Task, *, said: str | None, why: str) -> dict[str, Any]:
 
 
 async def _from_model(task: Task) -> dict[str, Any]:
-    need = task.step.model
-    choice = task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+    choice = chosen(task)
     if choice.model is None:
         raise ModelUnavailable(
             f"step {task.step.id!r} has no playbook for this request, and {choice.reason}",
             hint="declare a playbook for the intent, or give a model with --model",
         )
-    task.record("model.chosen", why=choice.reason, model=choice.model.name)
-    tools = [
-        task.services.toolbox[t] for t in task.step.tools or () if t in task.services.toolbox.names
-    ]
-    try:
-        reply = await task.services.models.complete(
-            choice, planning_prompt(task), tools=[_offered(t) for t in tools]
-        )
-    except ModelError as error:
-        task.record("model.failed", why=str(error), model=choice.model.name)
-        raise
-    usage = task.turn.usage.plus(
-        Usage(
-            model_calls=1,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cost=reply.usage.cost or 0.0,
-        )
-    )
-    task.record(
-        "model.called",
-        why=f"proposed {len(reply.tool_calls)} calls",
-        model=choice.model.name,
-        input_tokens=reply.usage.input_tokens,
-        output_tokens=reply.usage.output_tokens,
-        cost=reply.usage.cost,
+    toolbox = task.services.toolbox
+    offered = [_offered(toolbox[t]) for t in task.step.tools or () if t in toolbox.names]
+    reply, usage = await ask(
+        task, choice, planning_prompt(task), why="proposed calls", tools=offered
     )
     if not reply.tool_calls:
         return {**_complete(task, said=None, why="the model proposes nothing more"), "usage": usage}
+    fresh = _fresh(task, reply.tool_calls)
+    if not fresh:
+        why = "the model proposes only what was proposed before"
+        return {**_complete(task, said=None, why=why), "usage": usage}
     room = task.services.spec.workflow.limits.actions - len(task.turn.actions)
+    first = len(task.turn.actions)
     calls = [
-        PlannedCall(
-            f"call_{len(task.turn.actions) + i}", c.name, c.arguments, "proposed by a model"
-        )
-        for i, c in enumerate(reply.tool_calls[:room])
+        PlannedCall(f"call_{first + i}", call.name, call.arguments, "proposed by a model")
+        for i, call in enumerate(fresh[:room])
     ]
     return {"actions": _propose(task, calls), "usage": usage}
+
+
+def _fresh(task: Task, calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """Return the calls of bounded size, each consequential one only once in a run.
+
+    A model that repeats itself does not act twice. A call that certainly had no effect may be
+    proposed again.
+
+    Raises:
+        ModelError: a call is too large to be kept.
+    """
+    seen = set()
+    for action in task.turn.actions:
+        result = task.turn.results.get(str(action.position))
+        if result is None or result.status != "failed":
+            seen.add(_digest(task, action.tool, action.arguments))
+    fresh = []
+    for call in calls:
+        if len(call.name) > _NAME_LIMIT or len(canonical(call.arguments)) > _ARGUMENTS_LIMIT:
+            raise ModelError(
+                f"the model proposed a call of more than {_ARGUMENTS_LIMIT // 1024} KB, or of a"
+                f" name of more than {_NAME_LIMIT} characters"
+            )
+        digest = _digest(task, call.name, call.arguments)
+        toolbox = task.services.toolbox
+        repeats = call.name not in toolbox.names or toolbox[call.name].consequential
+        if repeats and digest in seen:
+            why = "the same call stands in this run's plan already; it is not proposed twice"
+            task.record("tool.refused", why=why, tool=call.name, call=digest)
+            continue
+        seen.add(digest)
+        fresh.append(call)
+    return fresh
+
+
+def _digest(task: Task, tool: str, arguments: Mapping[str, Any]) -> str:
+    """Return the digest of a call in the form in which it would run, if it can."""
+    toolbox = task.services.toolbox
+    if tool in toolbox.names:
+        with contextlib.suppress(ToolError):
+            arguments = toolbox[tool].validate(arguments)
+    return digest_of({"tool": tool, "arguments": arguments})
 
 
 def _offered(tool: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.asking import ask, chosen
 from concertmaster.agents.prompts import classification_prompt
 from concertmaster.agents.task import Task
-from concertmaster.contracts import Alternative, Intent
-from concertmaster.contracts.spec import ModelNeed
+from concertmaster.contracts import Alternative, Intent, Usage
 from concertmaster.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def classify_intent(task: Task) -> dict[str, Any]:
     A follow-up never takes over an intent that acts, unless it answers the desk's own question:
     what was done once is not done again because somebody asked "and when?".
     """
-    intent = await _decide(task)
+    intent, usage = await _decide(task)
     task.record(
         "intent.classified",
         why=intent.why,
@@ -35,33 +35,35 @@ async def classify_intent(task: Task) -> dict[str, Any]:
         method=intent.method,
         alternatives=[a.model_dump() for a in intent.alternatives],
     )
-    return {"intent": intent}
+    return {"intent": intent, "usage": usage}
 
 
-async def _decide(task: Task) -> Intent:
-    request, memory, services = task.turn.request, task.memory, task.services
-    if memory.asked and memory.intent and request.follows:
-        return _intent(task, memory.intent, 1.0, "thread", f"the message {request.follows}")
-    if services.classifier is None:
-        return _out(task, 0.0, "linear", "the workspace declares no intents")
-    scores = await asyncio.to_thread(services.classifier.predict, request.text)
+async def _decide(task: Task) -> tuple[Intent, Usage]:
+    request, memory, usage = task.turn.request, task.memory, task.turn.usage
+    known = {i.name for i in task.services.spec.intents.intents}
+    classifier = task.services.classifier
+    if memory.asked and memory.intent in known and request.follows:
+        why = f"the message {request.follows}"
+        return _intent(task, str(memory.intent), 1.0, "thread", why), usage
+    if classifier is None:
+        return _out(task, 0.0, "linear", "the workspace declares no intents"), usage
+    scores = await asyncio.to_thread(classifier.predict, request.text)
     if scores.in_scope:
-        return _from_scores(task, scores, "the best match among the declared intents")
+        return _from_scores(task, scores, "the best match among the declared intents"), usage
     if request.follows:
-        joined = await asyncio.to_thread(services.classifier.predict, request.resolved)
+        joined = await asyncio.to_thread(classifier.predict, request.resolved)
         for name, probability in joined.ranked:
-            if joined.in_scope and not services.spec.intent(name).acts:
+            if joined.in_scope and not task.services.spec.intent(name).acts:
                 why = f"the message {request.follows}; read with the thread's topic"
-                return _intent(task, name, probability, "thread", why)
+                return _intent(task, name, probability, "thread", why), usage
     return await _ask_model(task, scores)
 
 
-async def _ask_model(task: Task, scores: Scores) -> Intent:
-    need = task.step.model
-    choice = task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+async def _ask_model(task: Task, scores: Scores) -> tuple[Intent, Usage]:
+    choice = chosen(task)
     best = scores.ranked[0][1] if scores.ranked else 0.0
     if choice.model is None:
-        return _out(task, best, "linear", "unlike every declared intent")
+        return _out(task, best, "linear", "unlike every declared intent"), task.turn.usage
     names = [i.name for i in task.services.spec.intents.intents]
     schema = {
         "title": "intent",
@@ -70,20 +72,17 @@ async def _ask_model(task: Task, scores: Scores) -> Intent:
         "required": ["intent"],
         "additionalProperties": False,
     }
-    task.record("model.chosen", why=choice.reason, model=choice.model.name)
+    prompt = classification_prompt(task.services.spec, task.turn.request.resolved)
     try:
-        reply = await task.services.models.complete(
-            choice,
-            classification_prompt(task.services.spec, task.turn.request.resolved),
-            schema=schema,
-        )
-        name = (reply.data or {}).get("intent")
-    except ModelError as error:
-        task.record("model.failed", why=str(error), model=choice.model.name)
-        return _out(task, best, "linear", "unlike every declared intent; the model failed")
+        reply, usage = await ask(task, choice, prompt, why="chose an intent", schema=schema)
+    except ModelError:
+        why = "unlike every declared intent; the model failed"
+        return _out(task, best, "linear", why), task.turn.usage
+    name = (reply.data or {}).get("intent")
     if name in names:
-        return _intent(task, name, best, "model", "a model chose it below the linear threshold")
-    return _out(task, best, "model", "linear model and chat model both found no intent")
+        why = "a model chose it below the linear threshold"
+        return _intent(task, str(name), best, "model", why), usage
+    return _out(task, best, "model", "linear model and chat model both found no intent"), usage
 
 
 def _from_scores(task: Task, scores: Scores, why: str) -> Intent:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from concertmaster.agents.asking import ask, chosen
 from concertmaster.agents.executor import playbook_of, variables
 from concertmaster.agents.extractive import cite, extract
 from concertmaster.agents.playbook import reply as playbook_reply
@@ -13,7 +14,6 @@ from concertmaster.agents.prompts import answer_prompt
 from concertmaster.agents.task import Task
 from concertmaster.agents.words import coverage
 from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence, Usage
-from concertmaster.contracts.spec import ModelNeed
 from concertmaster.errors import ModelError
 from concertmaster.policies.conditions import ConditionError
 from concertmaster.retrieval.sentences import split_sentences
@@ -57,7 +57,7 @@ async def _draft(task: Task) -> tuple[Draft, Usage]:
     if settled is not None:
         return _join((*sentences, *_plain(settled, "tool")), "template"), turn.usage
     if sentences:
-        return _join(sentences, "template"), turn.usage
+        return _join([*sentences, *_done_besides(task)], "template"), turn.usage
     composed = await _from_model(task)
     if composed is not None:
         return composed
@@ -87,6 +87,20 @@ def _answers(task: Task) -> list[Sentence]:
     return [Sentence(text=r.message, basis="form") for r in answered]
 
 
+def _done_besides(task: Task) -> list[Sentence]:
+    """Report what a model's plan brought about before it was stopped; no playbook words it."""
+    workflow = task.services.spec.workflow
+    modelled = {
+        a.position for a in task.turn.actions if playbook_of(task, workflow.step(a.step)) is None
+    }
+    ordered = sorted(task.turn.results.values(), key=lambda r: r.position)
+    return [
+        _reported(r)
+        for r in ordered
+        if r.status == "done" and r.consequential and r.position in modelled
+    ]
+
+
 def _from_playbook(task: Task) -> str | None:
     """Return the wording of the last planned step whose playbook has one for these results."""
     turn = task.turn
@@ -110,32 +124,13 @@ def _from_playbook(task: Task) -> str | None:
 
 
 async def _from_model(task: Task) -> tuple[Draft, Usage] | None:
-    need = task.step.model
-    choice = task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+    choice = chosen(task)
     if choice.model is None:
         return None
-    task.record("model.chosen", why=choice.reason, model=choice.model.name)
     try:
-        reply = await task.services.models.complete(choice, answer_prompt(task))
-    except ModelError as error:
-        task.record("model.failed", why=f"{error}; answered without a model")
+        reply, usage = await ask(task, choice, answer_prompt(task), why="wrote the answer")
+    except ModelError:
         return None
-    task.record(
-        "model.called",
-        why="wrote the answer",
-        model=choice.model.name,
-        input_tokens=reply.usage.input_tokens,
-        output_tokens=reply.usage.output_tokens,
-        cost=reply.usage.cost,
-    )
-    usage = task.turn.usage.plus(
-        Usage(
-            model_calls=1,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cost=reply.usage.cost or 0.0,
-        )
-    )
     evidence = task.turn.retrieved.evidence if task.turn.retrieved else ()
     sentences = _read(reply.text, evidence, bool(task.turn.results))
     return (_join(sentences, "model"), usage) if sentences else None

@@ -14,7 +14,8 @@ from concertmaster.contracts.spec import SlotSpec
 
 __all__ = ["Filled", "fill"]
 
-_NUMBER = r"\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
+# Bounded in length, so that no message makes the search slow.
+_NUMBER = r"\d{1,3}(?:[.,' ]\d{3}){1,5}(?:[.,]\d{1,2})?|\d{1,18}(?:[.,]\d{1,2})?"
 _DEFAULTS = {
     "integer": r"(?<![\w.,])(\d{1,18})(?![\w]|[.,]\d)",
     "money": rf"(?:€|eur|euros?|\$|usd|£|gbp)\s*({_NUMBER})|({_NUMBER})\s*"

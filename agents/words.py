@@ -68,7 +68,9 @@ def _plain_number(text: str) -> str:
     decimals = re.search(r"[.,](\d{1,2})$", text)
     whole = re.sub(r"[.,]", "", text[: decimals.start()] if decimals else text)
     fraction = decimals.group(1).rstrip("0") if decimals else ""
-    return f"{int(whole or 0)}.{fraction}" if fraction else str(int(whole or 0))
+    # As text: a number may have more digits than Python turns into one.
+    whole = whole.lstrip("0") or "0"
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def names(text: str) -> frozenset[str]:

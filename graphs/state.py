@@ -12,12 +12,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ValidationError
 from typing_extensions import TypedDict
 
-from concertmaster.contracts import Label, Memory, Message, Turn
+from concertmaster.contracts import Confidentiality, Label, Memory, Message, Trust, Turn
 from concertmaster.errors import StorageError
 
 __all__ = ["Input", "State", "merge_turn", "read_memory", "read_messages", "read_turn", "update_of"]
 
 _MERGED = ("results", "data")
+_WORST = Label(
+    trust=Trust.untrusted, confidentiality=Confidentiality.restricted, sources=("unreadable",)
+)
+_INTEGERS = range(-(2**63), 2**63)
 
 
 def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[st
 
     `results` and `data` are merged by key, because parallel calls write them side by side.
     """
-    if not old or ("run" in new and new["run"] != old.get("run")):
+    if not isinstance(old, Mapping) or ("run" in new and new["run"] != old.get("run")):
         return dict(new)
     merged = {**old, **new}
     for name in _MERGED:
@@ -37,8 +41,11 @@ def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[st
 def _join_label(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
     if not old:
         return dict(new)
-    joined = Label.model_validate(dict(old)).join(Label.model_validate(dict(new)))
-    return joined.model_dump(mode="json")
+    try:
+        before = Label.model_validate(old)
+    except ValidationError:
+        before = _WORST
+    return before.join(Label.model_validate(dict(new))).model_dump(mode="json")
 
 
 class Input(TypedDict):
@@ -83,7 +90,8 @@ def read_memory(state: Mapping[str, Any]) -> Memory:
 def read_messages(state: Mapping[str, Any]) -> tuple[Message, ...]:
     """Return the thread's window of messages, dropping unreadable ones."""
     read = []
-    for raw in state.get("messages") or ():
+    stored = state.get("messages")
+    for raw in stored if isinstance(stored, list) else ():
         try:
             read.append(Message.model_validate(raw))
         except ValidationError:
@@ -97,10 +105,13 @@ def update_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
+    """Return a value as what a checkpoint can hold: integers beyond 64 bits become text."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _json(value.model_dump(mode="json"))
+    if isinstance(value, int) and value not in _INTEGERS:
+        return str(value)
     if isinstance(value, list | tuple):
         return [_json(v) for v in value]
     if isinstance(value, Mapping):
-        return {k: _json(v) for k, v in value.items()}
+        return {str(k): _json(v) for k, v in value.items()}
     return value

@@ -15,7 +15,7 @@ import yaml
 
 from concertmaster.graphs.problems import Problem
 
-__all__ = ["Source", "read_source"]
+__all__ = ["Path_", "Source", "read_source"]
 
 _LARGEST = 2_000_000
 _MOST_NODES = 200_000
@@ -24,15 +24,22 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "int", "float", "bool", "null")
 
 Path_ = tuple[str | int, ...]
+"""Where a value stands in its file: keys and list indexes from the top."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file: its values and the line on which each of them stands."""
+    """One file: its values and the line on which each of them stands.
+
+    Of a file that was salvaged `removed` are the paths at which something was taken out, and
+    `lost` the names that went with it.
+    """
 
     file: Path
     value: Any = None
     lines: dict[Path_, int] = field(default_factory=dict)
+    removed: frozenset[Path_] = frozenset()
+    lost: frozenset[str] = frozenset()
 
     def line(self, path: Path_) -> int:
         """Return the line of the value at a path, or of the nearest one around it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from concertmaster.graphs.problems import Problem, closest
 from concertmaster.graphs.sources import Source
 
-__all__ = ["validate"]
+__all__ = ["place_of", "true_errors", "validate"]
 
 
 def validate(model: type[BaseModel], source: Source) -> tuple[Any, list[Problem]]:
@@ -20,13 +21,19 @@ def validate(model: type[BaseModel], source: Source) -> tuple[Any, list[Problem]
     try:
         return model.model_validate(source.value), []
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=True)
-        return None, list(_all_told(model, source, found))
+        return None, list(_all_told(model, source, true_errors(error)))
+
+
+def true_errors(error: ValidationError) -> list[Any]:
+    """Return what is wrong, without lists that are too short only because of what is in them."""
+    found = error.errors(include_url=False, include_input=True)
+    within = {e["loc"][:n] for e in found for n in range(len(e["loc"]))}
+    return [e for e in found if e["type"] != "too_short" or e["loc"] not in within]
 
 
 def _all_told(model: type[BaseModel], source: Source, errors: list[Any]) -> Iterator[Problem]:
     """Yield one finding an error; of the ways to read one value, the one that was meant."""
-    placed = [(_placed(source.value, e), e) for e in errors]
+    placed = [(place_of(source.value, e), e) for e in errors]
     places = [path for path, _ in placed]
     for path, error in placed:
         is_constant = error["type"] == "literal_error" and isinstance(error["input"], dict)
@@ -35,7 +42,7 @@ def _all_told(model: type[BaseModel], source: Source, errors: list[Any]) -> Iter
             yield _told(model, source, path, error)
 
 
-def _placed(value: Any, error: Any) -> tuple[str | int, ...]:
+def place_of(value: Any, error: Any) -> tuple[str | int, ...]:
     """Return where an error stands in the file: pydantic's path also names types and members."""
     path: list[str | int] = []
     parts = error["loc"]
@@ -65,6 +72,7 @@ def _told(
         case "literal_error":
             given = str(error["input"])[:60]
             message = f"{where} is {given!r}; allowed: {error['ctx']['expected']}"
+            hint = closest(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
         case _:
             message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
     return source.problem("spec", path, message, hint=hint)

@@ -19,6 +19,7 @@ from concertmaster.contracts.spec import (
 )
 from concertmaster.errors import ConcertmasterError, WorkspaceError
 from concertmaster.graphs.problems import Problem, closest
+from concertmaster.graphs.salvage import salvage
 from concertmaster.graphs.sources import Source, read_source
 from concertmaster.graphs.validation import validate
 from concertmaster.tools.toolbox import Toolbox, load_callable
@@ -74,10 +75,17 @@ class Workspace:
         return workspace
 
 
-def read_workspace(path: Path | str) -> tuple[Workspace | None, list[Problem]]:
+def read_workspace(
+    path: Path | str, *, partial: bool = False
+) -> tuple[Workspace | None, list[Problem]]:
     """Read as much of a workspace as can be read, and list what is wrong with the rest.
 
     Files other than `workflow.yaml` that cannot be read count as empty.
+
+    Args:
+        path: its folder.
+        partial: keep what is sound of a file that does not fit, so that checks can go on; files
+            of which nothing can be kept are not among the workspace's `sources`.
     """
     folder = Path(path).expanduser().resolve()
     if not (folder / "workflow.yaml").is_file():
@@ -92,6 +100,8 @@ def read_workspace(path: Path | str) -> tuple[Workspace | None, list[Problem]]:
             sources[name] = source
             models[name], wrong = (None, []) if found else validate(model, source)
             problems += [*found, *wrong]
+            if partial and models[name] is None:
+                _keep(name, source, models, sources)
         if models.get(name) is None and name != "workflow":
             models[name] = model()
     toolbox, wrong = _toolbox(folder)
@@ -115,6 +125,15 @@ def read_workspace(path: Path | str) -> tuple[Workspace | None, list[Problem]]:
         ),
         problems,
     )
+
+
+def _keep(name: str, source: Source, models: dict[str, Any], sources: dict[str, Source]) -> None:
+    """Put in what can be kept of a file, or take the file out if nothing can."""
+    kept = salvage(FILES[name], source) if isinstance(source.value, dict) else None
+    if kept is None:
+        del sources[name]
+    else:
+        models[name], sources[name] = kept
 
 
 def _no_workflow(folder: Path) -> Problem:

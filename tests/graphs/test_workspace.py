@@ -34,7 +34,7 @@ WRONG = [
      "steps.1 has no key 'timout'", "did you mean 'timeout'?"),
     ("{role: manager, contact: ops@shop.example}", "{role: manager, contct: ops@shop.example, contact: x}",
      "owners.ops has no key 'contct'", "did you mean 'contact'?"),
-    ("tier: capable", "tier: capble", "steps.2.model.tier is 'capble'; allowed: 'small', 'capable' or 'best'", None),
+    ("tier: capable", "tier: capble", "steps.2.model.tier is 'capble'; allowed: 'small', 'capable' or 'best'", "did you mean 'capable'?"),
     ("{need: plan, tier: capable}", "plan", "steps.2.model is 'plan'; allowed: 'none'", None),
     ("{need: plan, tier: capable}", "[plan]", "steps.2.model is \"['plan']\"; allowed: 'none'", None),
     ("{need: plan, tier: capable}", "{need: plan, teir: capable}", "steps.2.model has no key 'teir'", "did you mean 'tier'?"),

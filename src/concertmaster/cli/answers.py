@@ -12,7 +12,7 @@ from concertmaster.cli.console import note, put, safe, styled
 from concertmaster.cli.timeline import STATUS_STYLES, badge
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from concertmaster.contracts import Approval, Citation, Outcome, Principal, StreamEvent
     from concertmaster.orchestrator.run import Run
@@ -30,9 +30,14 @@ __all__ = [
 
 
 def sources(citations: Iterable[Citation]) -> list[str]:
-    """Return one line for each source that an answer cites, in the order of their numbers."""
-    titles = {c.number: f"[{c.number}] {c.title} ({c.document})" for c in citations}
-    return [titles[number] for number in sorted(titles)]
+    """Return one line for each document that an answer cites, with the numbers of its passages."""
+    numbers: dict[str, set[int]] = {}
+    for citation in sorted(citations, key=lambda c: c.number):
+        numbers.setdefault(f"{citation.title} ({citation.document})", set()).add(citation.number)
+    return [
+        f"{''.join(f'[{number}]' for number in sorted(used))} {title}"
+        for title, used in numbers.items()
+    ]
 
 
 def show_run(run: Run, *, home: Path | None, people: Sequence[Principal], ms: float | None) -> None:
@@ -89,7 +94,7 @@ def decision_command(
     return f"concertmaster approvals {verb} {approval.id} --as {able[0] if able else 'WHO'}{where}"
 
 
-def step_line(event: StreamEvent) -> RenderableType | None:
+def step_line(event: StreamEvent) -> Text | None:
     """Return one dim line for a step that people want to see, or None."""
     match event.kind:
         case "hopped":

@@ -41,7 +41,7 @@ def styled(text: object, style: str = "") -> Text:
     """Return safe text in a style; nothing in it is read as markup."""
     from rich.text import Text
 
-    return Text(safe(text), style=style)
+    return Text().append(safe(text), style=style)
 
 
 def put(what: RenderableType) -> None:

@@ -65,6 +65,7 @@ async def _play(
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory
 
+    from concertmaster.cli.console import note
     from concertmaster.cli.desks import opened_desk
     from concertmaster.cli.scenes import load_scenes
     from concertmaster.cli.stage import Stage
@@ -72,6 +73,8 @@ async def _play(
     with ExitStack() as stack:
         folder = workspace or stack.enter_context(_sample())
         scenes = load_scenes(folder)
+        if not silent:
+            note("Preparing a fresh home: documents are indexed, the classifier is trained …")
         place = _fresh(home) or Path(
             stack.enter_context(TemporaryDirectory(prefix="concertmaster-demo-"))
         )
@@ -108,4 +111,5 @@ def _plain(played: Played) -> dict[str, object]:
         "hops": played.hops,
         "ms": round(played.ms, 1),
         "effects": played.effects,
+        "faults": played.faults,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from concertmaster.errors import WorkspaceError
 __all__ = ["FILE", "Played", "ReviewerSpec", "SaidSpec", "SceneSpec", "load_scenes"]
 
 FILE = "conversations.yaml"
+_HINT = "a demonstration plays the conversations of a workspace; support_desk has a sample"
 
 
 class ReviewerSpec(Spec):
@@ -43,13 +45,31 @@ class ReviewerSpec(Spec):
 
 
 class SaidSpec(Spec):
-    """One message, and how its run has to end before and after a reviewer."""
+    """One message, and how its run has to end before and after a reviewer.
+
+    `cites` are documents that the answer has to cite, empty for none at all; `effects` are the
+    consequential calls that have to take place, no other. Neither is looked at when left out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     text: str
     expect: Status
+    cites: tuple[str, ...] | None = None
+    effects: tuple[str, ...] | None = None
     reviewer: ReviewerSpec | None = None
+
+    def faults(self, cited: Iterable[str], effects: Sequence[str]) -> list[str]:
+        """Return what is wrong with the citations and effects of the run, in words."""
+        found = []
+        quoted = set(cited)
+        if self.cites is not None and (set(self.cites) - quoted or (quoted and not self.cites)):
+            wanted = ", ".join(self.cites) or "nothing"
+            found.append(f"cites {', '.join(sorted(quoted)) or 'nothing'}, expected {wanted}")
+        if self.effects is not None and sorted(self.effects) != sorted(effects):
+            wanted = ", ".join(self.effects) or "none"
+            found.append(f"effects: {', '.join(effects) or 'none'}, expected {wanted}")
+        return found
 
 
 class SceneSpec(Spec):
@@ -73,11 +93,12 @@ class Played:
     hops: int = 0
     ms: float = 0.0
     effects: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     @property
     def as_expected(self) -> bool:
-        """Whether every run ended as the conversation says."""
-        return self.expected == self.actual
+        """Whether every run ended, cited and did what the conversation says."""
+        return self.expected == self.actual and not self.faults
 
 
 def load_scenes(folder: Path) -> tuple[SceneSpec, ...]:
@@ -86,21 +107,19 @@ def load_scenes(folder: Path) -> tuple[SceneSpec, ...]:
     Raises:
         WorkspaceError: there are none, or the file does not say what it should.
     """
-    import yaml
+    from concertmaster.graphs.sources import read_source
 
-    path = folder / FILE
+    source, problems = read_source(folder / FILE)
+    if problems:
+        raise WorkspaceError(str(problems[0]), hint=_HINT, problems=tuple(problems))
+    listed = source.value
+    if isinstance(listed, dict):
+        listed = listed.get("conversations")
+    if not isinstance(listed, list) or not listed:
+        raise WorkspaceError(f"{FILE}:1: lists no conversations", hint=_HINT)
     try:
-        listed = yaml.safe_load(path.read_text("utf-8"))
-        if isinstance(listed, dict):
-            listed = listed.get("conversations")
-        if not isinstance(listed, list) or not listed:
-            raise WorkspaceError(f"{path} lists no conversations", hint="see its sample")
         return tuple(SceneSpec.model_validate(item) for item in listed)
-    except OSError as error:
-        raise WorkspaceError(
-            f"{path} cannot be read: {error.strerror}",
-            hint="a demonstration plays the conversations of a workspace",
-        ) from None
-    except (yaml.YAMLError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise WorkspaceError(f"{path} lists no conversations: {first}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise WorkspaceError(f"{FILE}:1: {place}: {first['msg']}", hint=_HINT) from None

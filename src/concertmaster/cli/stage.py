@@ -18,12 +18,21 @@ from concertmaster.contracts import Status
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from concertmaster.contracts import Principal
     from concertmaster.orchestrator.desk import Desk
     from concertmaster.orchestrator.run import Run
 
 __all__ = ["Stage", "how_to_go_on", "summary"]
+
+
+_TOLD = {
+    "effect.done": "done",
+    "effect.failed": "failed",
+    "effect.in_doubt": "in doubt",
+    "tool.refused": "denied",
+}
 
 
 class Stage:
@@ -39,6 +48,7 @@ class Stage:
         self._desk = desk
         self._silent = silent
         self._pause = pause
+        self._slept = 0.0
 
     async def play(self, scene: SceneSpec, number: int, of: int) -> Played:
         """Play one conversation, reviewers included, and return what came of it."""
@@ -48,18 +58,23 @@ class Stage:
             self._panel(scene.principal, said, title)
             begun = perf_counter()
             run = await self._say(scene, said)
-            played.ms += (perf_counter() - begun) * 1000
+            played.ms += self._since(begun)
             played.expected.append(said.expect)
             self._note(played, said.expect, run)
             if said.reviewer is not None:
                 played.expected.append(said.reviewer.expect)
                 begun = perf_counter()
                 run = await self._decide(run, said.reviewer)
-                played.ms += (perf_counter() - begun) * 1000
+                played.ms += self._since(begun)
                 self._note(played, said.reviewer.expect, run)
-            self._count(played, run)
+            self._count(played, said, run)
             await asyncio.sleep(self._pause * 8)
         return played
+
+    def _since(self, begun: float) -> float:
+        """Return the milliseconds since a moment, pauses for reading left out."""
+        slept, self._slept = self._slept, 0.0
+        return (perf_counter() - begun - slept) * 1000
 
     def _show(self, what: RenderableType, indent: int = 0) -> None:
         from rich.padding import Padding
@@ -94,19 +109,22 @@ class Stage:
                 await self._step(step_line(event))
         return await self._desk.get(run)
 
-    async def _step(self, line: RenderableType | None) -> None:
+    async def _step(self, line: Text | None) -> None:
         if line is not None:
+            line.truncate(out().width, overflow="ellipsis")
             self._show(line)
+            begun = perf_counter()
             await asyncio.sleep(self._pause)
+            self._slept += perf_counter() - begun
 
     async def _decide(self, run: Run, reviewer: ReviewerSpec) -> Run:
         if not run.pending:
             return run
         approval = run.pending[0]
         said = f": “{safe(reviewer.reason or reviewer.text)}”" if reviewer.reason else ""
-        line = styled(f"  {reviewer.who} ", "bold yellow")
+        line = styled(f"{reviewer.who} ", "bold yellow")
         line.append(f"{reviewer.answer}s{said}", style="yellow")
-        self._show(line)
+        self._show(line, 2)
         seen = len(run.events)
         decided = await self._desk.decide(
             approval.id, reviewer.vote(approval), principal=reviewer.who
@@ -114,8 +132,9 @@ class Stage:
         for event in decided.events[seen:]:
             if event.type == "route.hop":
                 await self._step(styled(f"  → {event.data['to']}: {event.why}", "dim"))
-            elif event.type.startswith("effect.") and event.type != "effect.intended":
-                await self._step(styled(f"    {event.data['tool']} {event.type[7:]}", "dim"))
+            elif event.type in _TOLD:
+                told = f"    {event.data.get('tool')} {_TOLD[event.type]}"
+                await self._step(styled(told, "dim"))
         return decided
 
     def _note(self, played: Played, expected: Status, run: Run) -> None:
@@ -128,28 +147,29 @@ class Stage:
         listed = sources(run.outcome.citations)
         if listed:
             self._show(styled("\n".join(listed), "dim"), 2)
-        self._show(_badge(run.status, expected, run.outcome.cause))
+        self._show(_badge(run.status, expected, run.outcome.cause), 2)
 
-    def _count(self, played: Played, run: Run) -> None:
-        for event in run.events:
-            if event.type == "route.hop":
-                played.hops += 1
-            elif event.type == "effect.done":
-                played.effects.append(str(event.data.get("tool")))
+    def _count(self, played: Played, said: SaidSpec, run: Run) -> None:
+        played.hops += sum(event.type == "route.hop" for event in run.events)
+        effects = [str(e.data.get("tool")) for e in run.events if e.type == "effect.done"]
+        played.effects += effects
+        faults = said.faults([c.document for c in run.outcome.citations], effects)
+        played.faults += faults
+        for fault in faults:
+            self._show(styled(f"✗ {fault}", "red"), 2)
 
     def _people(self) -> Sequence[Principal]:
         return self._desk.services.spec.principals.principals
 
 
 def _badge(status: str, expected: str, cause: str | None) -> RenderableType:
-    mark = styled(
-        "  ✓ " if status == expected else "  ✗ ", "green" if status == expected else "red"
-    )
+    mark = styled("✓ " if status == expected else "✗ ", "green" if status == expected else "red")
     mark.append(badge(status), style=STATUS_STYLES.get(status, ""))
     if status != expected:
         mark.append(f", expected {badge(expected)}", style="red")
     if cause:
         mark.append(f"  {safe(cause)}", style="dim")
+    mark.truncate(out().width - 2, overflow="ellipsis")
     return mark
 
 
@@ -158,19 +178,21 @@ def summary(played: Sequence[Played]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim", no_wrap=True)
     table.expand = True
     table.add_column("conversation", ratio=5)
+    table.add_column("expected", style="dim", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     table.add_column("hops", justify="right", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("effects", ratio=4, overflow="fold")
+    table.add_column("effects", ratio=3, min_width=14, overflow="fold")
     for number, one in enumerate(played, start=1):
         table.add_row(
             str(number),
             styled(one.scene.title),
-            _outcomes(one),
+            _short(one.expected[-1]),
+            _outcome(one),
             str(one.hops),
             f"{one.ms:.0f}",
             styled(", ".join(one.effects) or "none", "" if one.effects else "dim"),
@@ -178,13 +200,14 @@ def summary(played: Sequence[Played]) -> Table:
     return table
 
 
-def _outcomes(played: Played) -> RenderableType:
+def _outcome(played: Played) -> RenderableType:
     text = styled("✓ " if played.as_expected else "✗ ", "green" if played.as_expected else "red")
     last = played.actual[-1]
-    text.append(badge(last), style=STATUS_STYLES.get(last, ""))
-    if not played.as_expected:
-        text.append(f"\n  not {badge(played.expected[-1])}", style="red")
-    return text
+    return text.append(_short(last), style=STATUS_STYLES.get(last, ""))
+
+
+def _short(status: str) -> str:
+    return "waiting" if status == "awaiting_review" else badge(status)
 
 
 def how_to_go_on(workspace: Path | None, home: Path | None) -> None:

@@ -54,14 +54,11 @@ class Database:
             HomeVersion: a newer release wrote the file.
             StorageError: the file is damaged, or no database.
         """
+        connection = None
         try:
             if read_only:
-                connection = sqlite3.connect(
-                    f"{path.as_uri()}?{_read_mode(path)}",
-                    uri=True,
-                    check_same_thread=False,
-                    timeout=10,
-                )
+                uri = f"{path.as_uri()}?{_read_mode(path)}"
+                connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
             else:
                 connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -72,8 +69,12 @@ class Database:
             database = cls(connection, path, read_only=read_only)
             if not read_only:
                 database._migrate(sorted(migrations, key=lambda m: (m.room, m.version)))
-        except sqlite3.Error as error:
-            raise storage_error(error, path) from error
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise storage_error(error, path) from error
+            raise
         return database
 
     def _migrate(self, migrations: Iterable[Migration]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from concertmaster.agents.asking import spent
 from concertmaster.agents.prompts import route_prompt
-from concertmaster.agents.task import Services
-from concertmaster.contracts import Hop
+from concertmaster.agents.task import Services, Session
+from concertmaster.contracts import Hop, Usage
+from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import ModelNeed, RouteSpec
 from concertmaster.errors import ModelError
 from concertmaster.graphs.intake import thread_of
@@ -18,6 +22,8 @@ from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_turn, update_of
 
 __all__ = ["make_choose"]
+
+_PATIENCE = 20.0
 
 
 def make_choose(services: Services, sessions: Sessions) -> Any:
@@ -29,22 +35,35 @@ def make_choose(services: Services, sessions: Sessions) -> Any:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
         spec = _asked(services, turn.hops[-1] if turn.hops else None)
-        target, why = await _ask(services, spec, turn.request.resolved)
-        services.trail.emit(
-            "route.ask",
-            why=why,
-            actor="choose",
-            run=session.run or turn.run,
-            thread=session.thread,
-            on_behalf_of=session.principal.id,
-            options=list(spec.ask or ()) if spec else [],
-            to=target,
-        )
+        told = _Recorder(services, session.run or turn.run, session)
+        target, why, usage = await _ask(services, spec, turn.request.resolved, told)
+        told.emit("route.ask", why=why, options=list(spec.ask or ()) if spec else [], to=target)
         runtime.stream_writer({"kind": "hopped", "to": target, "why": why})
         hop = Hop(to=target, why=why)
-        return Command(update=update_of({"hops": (*turn.hops, hop)}), goto=target)
+        update = {"hops": (*turn.hops, hop), "usage": turn.usage.plus(usage)}
+        return Command(update=update_of(update), goto=target)
 
     return choose
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Puts the events of one choice into the trail."""
+
+    services: Services
+    run: str
+    session: Session
+
+    def emit(self, type_: EventType, *, why: str, **data: Any) -> None:
+        self.services.trail.emit(
+            type_,
+            why=why,
+            actor="choose",
+            run=self.run,
+            thread=self.session.thread,
+            on_behalf_of=self.session.principal.id,
+            **data,
+        )
 
 
 def _asked(services: Services, hop: Hop | None) -> RouteSpec | None:
@@ -54,29 +73,45 @@ def _asked(services: Services, hop: Hop | None) -> RouteSpec | None:
     return routes[hop.route] if routes[hop.route].ask else None
 
 
-async def _ask(services: Services, spec: RouteSpec | None, text: str) -> tuple[str, str]:
+async def _ask(
+    services: Services, spec: RouteSpec | None, text: str, told: _Recorder
+) -> tuple[str, str, Usage]:
+    """Return where the run goes, why, and what asking cost."""
     if spec is None or not spec.ask:
-        return "escalate", "no route asks a model here"
+        return "escalate", "no route asks a model here", Usage()
     otherwise = spec.otherwise or "escalate"
     choice = services.models.choose(ModelNeed(need="route", tier="small"))
     if choice.model is None:
-        return otherwise, f"{choice.reason}; the declared alternative is {otherwise}"
+        return otherwise, f"{choice.reason}; the declared alternative is {otherwise}", Usage()
     purposes = {s.id: s.purpose or s.agent for s in services.spec.workflow.steps}
     options = {name: purposes.get(name, name) for name in spec.ask}
-    schema = {
+    name = choice.model.name
+    told.emit("model.chosen", why=choice.reason, model=name)
+    prompt = route_prompt(text, options, spec.why or "choose")
+    try:
+        reply = await services.models.complete(
+            choice, prompt, schema=_schema(spec.ask), timeout=_PATIENCE
+        )
+    except ModelError as error:
+        told.emit("model.failed", why=error.message, model=name)
+        return otherwise, f"the model gave no usable answer ({error.message})", Usage()
+    usage = spent(reply)
+    told.emit("model.called", why="chose a route", model=name, **_tokens(usage))
+    answer = (reply.data or {}).get("to")
+    if answer in spec.ask:
+        return str(answer), f"{name} chose it among {', '.join(spec.ask)}", usage
+    return otherwise, "the model named a target that is not declared", usage
+
+
+def _schema(options: Sequence[str]) -> dict[str, Any]:
+    return {
         "title": "route",
         "type": "object",
-        "properties": {"to": {"enum": list(spec.ask)}},
+        "properties": {"to": {"enum": list(options)}},
         "required": ["to"],
         "additionalProperties": False,
     }
-    try:
-        reply = await services.models.complete(
-            choice, route_prompt(text, options, spec.why or "choose"), schema=schema
-        )
-    except ModelError as error:
-        return otherwise, f"the model gave no usable answer ({error.message})"
-    answer = (reply.data or {}).get("to")
-    if answer in spec.ask:
-        return str(answer), f"{choice.model.name} chose it among {', '.join(spec.ask)}"
-    return otherwise, "the model named a target that is not declared"
+
+
+def _tokens(usage: Usage) -> dict[str, Any]:
+    return usage.model_dump(include={"input_tokens", "output_tokens", "cost"})

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from concertmaster.storage import storage_error
+
 __all__ = ["checkpointer", "mend", "prune"]
 
 _ASIDE = "\n damaged: "
@@ -16,15 +18,22 @@ _ASIDE = "\n damaged: "
 
 @asynccontextmanager
 async def checkpointer(path: Path) -> AsyncIterator[Any]:
-    """Open the checkpoints of a home; only plain data is ever revived from them."""
+    """Open the checkpoints of a home; only plain data is ever revived from them.
+
+    Raises:
+        StorageError, HomeReadOnly: the file cannot be read or written.
+    """
     import aiosqlite
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     async with aiosqlite.connect(path, timeout=30) as connection:
-        await connection.execute("PRAGMA synchronous=FULL")
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
-        await saver.setup()
+        try:
+            await connection.execute("PRAGMA synchronous=FULL")
+            await saver.setup()
+        except sqlite3.Error as error:
+            raise storage_error(error, path) from error
         yield saver
 
 

@@ -32,7 +32,7 @@ from concertmaster.errors import (
 from concertmaster.graphs.compile import Graph
 from concertmaster.graphs.terminals import wording
 from concertmaster.orchestrator.home import Home
-from concertmaster.orchestrator.knowledge import Library
+from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.receiving import accepted, received
 from concertmaster.orchestrator.run import Run
@@ -178,7 +178,10 @@ class Desk:
                 hint="add `knowledge:` to its workflow.yaml",
             )
         async with self.home.busy():
-            return await self.library.add(sources, progress=progress)
+            report = await self.library.add(sources, progress=progress)
+            tell_ingest(self.services.trail, report)
+            await self.services.trail.flush()
+            return report
 
     async def cancel(self, run: str, *, principal: Principal | str, why: str = "") -> Run:
         """End a run on request: its pending approvals are void, what was done stays done.
@@ -468,13 +471,10 @@ class Desk:
         )
 
     async def close(self) -> None:
-        """Write what is left and let go of files."""
+        """Write what is left, and let go of the models' connections."""
         with contextlib.suppress(StorageError, HomeError):
             await self.services.trail.flush()
         await self.services.models.aclose()
-        if self.services.knowledge is not None:
-            self.services.knowledge.close()
-        self.database.close()
 
 
 def _given_up() -> bool:

@@ -21,10 +21,11 @@ from typing import IO
 
 from concertmaster.errors import HomeBusy, HomeError, HomeReadOnly
 
-__all__ = ["DATABASE", "Home", "base_dir", "homes"]
+__all__ = ["DATABASE", "WAIT", "Home", "base_dir", "homes"]
 
 DATABASE = "concertmaster.sqlite3"
-_WAIT = 10.0
+WAIT = 10.0
+"""Seconds that a process waits for a home in which another one works."""
 
 
 def base_dir() -> Path:
@@ -54,14 +55,20 @@ class _Lock:
 class Home:
     """A home directory. Work in it happens inside `busy()`, by one process at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait: float = WAIT) -> None:
         self.path = path
+        self.wait = wait
         self._lock: _Lock | None = None
         self._gate = asyncio.Lock()
 
     @classmethod
-    def prepare(cls, path: Path, workspace: Path | None) -> Home:
+    def prepare(cls, path: Path, workspace: Path | None, wait: float = WAIT) -> Home:
         """Create the folders and note where the workspace lies.
+
+        Args:
+            path: the home's folder.
+            workspace: the folder of its workspace.
+            wait: seconds that `busy` waits for another process.
 
         Raises:
             HomeReadOnly: the folder cannot be written.
@@ -82,7 +89,7 @@ class Home:
             raise (_read_only(path) if error.errno == 30 else _unusable(path, error)) from error
         if not os.access(path, os.W_OK) or not os.access(path / "lock", os.W_OK):
             raise _read_only(path)
-        return cls(path)
+        return cls(path, wait)
 
     @property
     def database(self) -> Path:
@@ -110,15 +117,16 @@ class Home:
         return self.path / "intents"
 
     @asynccontextmanager
-    async def busy(self, wait: float = _WAIT) -> AsyncIterator[None]:
+    async def busy(self) -> AsyncIterator[None]:
         """Hold the home for this process; many tasks of one process hold it together.
 
         Raises:
-            HomeBusy: another process held it for the whole wait, in seconds.
+            HomeBusy: another process held it for the whole wait.
+            HomeError: the home is gone.
         """
         async with self._gate:
             if self._lock is None:
-                self._lock = _Lock(await self._acquire(wait))
+                self._lock = _Lock(await self._acquire())
             self._lock.holders += 1
         try:
             yield
@@ -128,40 +136,46 @@ class Home:
                 self._lock.file.close()
                 self._lock = None
 
-    async def _acquire(self, wait: float) -> IO[str]:
-        file = (self.path / "lock").open("r+")
-        deadline = asyncio.get_running_loop().time() + wait
+    async def _acquire(self) -> IO[str]:
+        try:
+            file = (self.path / "lock").open("r+", errors="replace")
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        try:
+            await self._locked(file)
+            file.seek(0)
+            file.truncate()
+            file.write(f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'})")
+            file.flush()
+        except OSError as error:
+            file.close()
+            raise _unusable(self.path, error) from error
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    async def _locked(self, file: IO[str]) -> None:
+        deadline = asyncio.get_running_loop().time() + self.wait
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 if asyncio.get_running_loop().time() >= deadline:
-                    holder = file.read().strip() or "another process"
-                    file.close()
+                    holder = file.read(200).strip() or "another process"
                     raise HomeBusy(
                         f"{self.path} is in use by {holder}",
                         hint="wait until it is done, stop it, or use another --home",
                     ) from None
                 await asyncio.sleep(0.05)
             else:
-                _sign(file)
-                return file
-
-
-def _sign(file: IO[str]) -> None:
-    """Leave who holds the lock, for the message that others get."""
-    name = f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'})"
-    if file.read() != name:
-        file.seek(0)
-        file.truncate()
-        file.write(name)
-        file.flush()
+                return
 
 
 def _note(path: Path, content: dict[str, str]) -> None:
-    text = json.dumps(content)
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    written = json.dumps(content).encode()
+    if not path.exists() or path.read_bytes() != written:
+        path.write_bytes(written)
 
 
 def _read_only(path: Path) -> HomeReadOnly:

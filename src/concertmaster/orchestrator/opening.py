@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from concertmaster.agents.task import Services
 from concertmaster.audit import Trail
 from concertmaster.audit.migrations import MIGRATIONS as AUDIT
-from concertmaster.errors import NotReady
+from concertmaster.errors import NotReady, StorageError
 from concertmaster.graphs.compile import compile_graph
 from concertmaster.graphs.readiness import check
 from concertmaster.graphs.session import Sessions
@@ -21,8 +22,8 @@ from concertmaster.models.registry import Models
 from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.drawing import shown_offline
-from concertmaster.orchestrator.home import Home, base_dir
-from concertmaster.orchestrator.knowledge import Library
+from concertmaster.orchestrator.home import WAIT, Home, base_dir
+from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
 from concertmaster.orchestrator.runs import Runs
@@ -60,6 +61,7 @@ async def open_desk(
     draft: bool = False,
     recover: bool = True,
     sync: bool = True,
+    wait: float = WAIT,
 ) -> AsyncIterator[Desk]:
     """Open a workspace and close it again.
 
@@ -73,6 +75,7 @@ async def open_desk(
         draft: open it even though the readiness gate found errors.
         recover: take up runs that a vanished process left.
         sync: bring the index up to date with the workspace's documents first.
+        wait: seconds to wait for a home in which another process works.
 
     Raises:
         WorkspaceError: its files cannot be read.
@@ -81,22 +84,24 @@ async def open_desk(
     """
     loaded = workspace if isinstance(workspace, Workspace) else Workspace.load(workspace)
     _gate(loaded, draft)
-    place = Home.prepare(_place(home, loaded.name), loaded.path)
-    async with place.busy():
-        database = Database.open(place.database, MIGRATIONS)
-        try:
+    place = Home.prepare(_place(home, loaded.name), loaded.path, wait)
+    async with contextlib.AsyncExitStack() as stack:
+        async with place.busy():
+            database = Database.open(place.database, MIGRATIONS)
+            stack.callback(database.close)
+            trail = Trail(database, loaded.name)
             library = open_library(loaded, place, embedder)
-            if library is not None and sync:
-                await library.sync()
+            if library is not None:
+                stack.callback(library.close)
+                if sync:
+                    tell_ingest(trail, await library.sync())
+                    await trail.flush()
             services = await _services(
-                loaded, place, database, library, _Options(model, embedder, draft)
+                loaded, place, trail, library, _Options(model, embedder, draft)
             )
-        except BaseException:
-            database.close()
-            raise
-    people = People(loaded.spec.principals.principals, resolve)
-    sessions = Sessions(people.find)
-    async with checkpointer(place.database) as saver:
+        people = People(loaded.spec.principals.principals, resolve)
+        sessions = Sessions(people.find)
+        saver = await stack.enter_async_context(checkpointer(place.database))
         graph = shown_offline(compile_graph(services, sessions, saver))
         desk = Desk(
             home=place,
@@ -104,17 +109,15 @@ async def open_desk(
             services=services,
             graph=graph,
             people=people,
-            runs=Runs(database, services.trail),
+            runs=Runs(database, trail),
             segments=Segments(graph, services, sessions, place.database),
             workspace=loaded.path,
             library=library,
         )
-        try:
-            if recover:
-                await desk.recover()
-            yield desk
-        finally:
-            await desk.close()
+        stack.push_async_callback(desk.close)
+        if recover:
+            await desk.recover()
+        yield desk
 
 
 @dataclass(frozen=True)
@@ -156,12 +159,12 @@ def _gate(workspace: Workspace, draft: bool) -> None:
 async def _services(
     workspace: Workspace,
     home: Home,
-    database: Database,
+    trail: Trail,
     library: Library | None,
     options: _Options,
 ) -> Services:
     shapes = workspace.toolbox.shapes()
-    trail = Trail(database, workspace.name)
+    database = trail.database
     knowledge = library.knowledge if library else None
     await asyncio.to_thread(workspace.toolbox.prepare, home.data)
     return Services(
@@ -201,9 +204,11 @@ def _classifier(workspace: Workspace, home: Home, embedder: Embedder | None) -> 
     fingerprint = IntentModel.fingerprint_of(examples, intents.out_of_scope, used.name)
     stored = home.intents / "model.npz"
     if stored.is_file():
-        model = IntentModel.load(stored, used.embed)
-        if model.fingerprint == fingerprint:
-            return model
+        # One that is damaged, or of another release, is made anew like one that is out of date.
+        with contextlib.suppress(StorageError):
+            model = IntentModel.load(stored, used.embed)
+            if model.fingerprint == fingerprint:
+                return model
     model = IntentModel.train(examples, intents.out_of_scope, used.embed, used.name)
     model.save(stored)
     return model

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from concertmaster.contracts import digest
 from concertmaster.contracts.spec import (
     AGENT_KINDS,
     IntentsFile,
@@ -55,6 +58,19 @@ class Workspace:
     def name(self) -> str:
         """The workflow's name."""
         return self.spec.workflow.workflow
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies the description, the code and the policies; documents have their own."""
+        tools = {} if self.path else self.toolbox.shapes()
+        return digest(
+            {
+                "spec": self.spec.model_dump(mode="json"),
+                "tools": {name: shape.model_dump(mode="json") for name, shape in tools.items()},
+                "code": _hashes(self.path, ".py"),
+                "policies": _hashes(self.policies, ".cedar"),
+            }
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Workspace:
@@ -187,3 +203,13 @@ def _customs(
             told = f"step {step.id!r}: {error.message}"
             problems.append(source.problem("agent", at, told, hint=error.hint))
     return customs, problems
+
+
+def _hashes(folder: Path | None, suffix: str) -> dict[str, str]:
+    """Return the digest of each file of a kind under a folder, hidden ones aside."""
+    found: dict[str, str] = {}
+    for file in sorted(folder.rglob(f"*{suffix}")) if folder else ():
+        name = file.relative_to(folder or file)
+        if file.is_file() and not any(part.startswith(".") for part in name.parts):
+            found[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found

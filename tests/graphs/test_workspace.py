@@ -141,3 +141,24 @@ def test_wrong_extension_of_the_workflow_is_pointed_out(tmp_path):
     (tmp_path / "workflow.yml").write_text("workflow: desk\n")
     _, [problem] = read_workspace(tmp_path)
     assert problem.hint == "rename workflow.yml to workflow.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (FLOW, "timeout: 20s\n    retry: {attempts: 3}", "timeout: 21s\n    retry: {attempts: 3}"),
+        ("tools.py", "return {}\n\n@declare(effect=\"write\")", "return {'a': 1}\n\n@declare(effect=\"write\")"),
+        ("policies/desk.cedar", "resource);\n\n@id", "resource) when { principal.authenticated };\n\n@id"),
+    ],
+)  # fmt: skip
+def test_digest_changes_with_what_it_stands_for(changed, file, old, new):
+    before = Workspace.load(changed()).digest
+    assert Workspace.load(changed()).digest == before
+    assert Workspace.load(changed(file, old, new)).digest != before
+
+
+def test_digest_is_indifferent_to_layout_and_documents(changed):
+    before = Workspace.load(changed()).digest
+    assert Workspace.load(changed(FLOW, "owner: ops\nsuccess", "# note\nowner: 'ops'\nsuccess")).digest == before  # fmt: skip
+    (changed.folder / "knowledge" / "more.md").write_text("More.")
+    assert Workspace.load(changed.folder).digest == before

@@ -73,7 +73,14 @@ def test_failed_step_goes_to_its_declared_fallback():
 
 
 def test_effect_in_doubt_goes_to_a_person_whatever_the_table_says():
-    action = {"position": 0, "step": "search", "tool": "pay", "arguments": {}, "key": "k", "why": ""}
+    action = {
+        "position": 0,
+        "step": "search",
+        "tool": "pay",
+        "arguments": {},
+        "key": "k",
+        "why": "",
+    }
     result = {"position": 0, "key": "k", "tool": "pay", "status": "in_doubt"}
     found = hop(turn(actions=[action], results={"0": result}), RouteSpec(to="finish"))
     assert (found.to, found.owner) == ("escalate", "library")

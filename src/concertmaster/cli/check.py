@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,6 +12,8 @@ from concertmaster.cli.options import Json, WorkspaceDir
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from concertmaster.graphs.problems import Problem
 
 __all__ = ["check"]
 
@@ -25,15 +27,16 @@ def check(workspace: WorkspaceDir, as_json: Json = False) -> None:
     errors; warnings alone leave it at 0.
     """
     from concertmaster.cli.console import print_json
+    from concertmaster.graphs.readiness import check as findings
 
-    problems = _problems(workspace)
+    problems = findings(workspace)
     errors = [p for p in problems if p.severity == "error"]
     if as_json:
         print_json(
             {
                 "workspace": str(workspace),
                 "ready": not errors,
-                "problems": [_plain(p) for p in problems],
+                "problems": [p.model_dump() for p in problems],
             }
         )
     else:
@@ -41,29 +44,7 @@ def check(workspace: WorkspaceDir, as_json: Json = False) -> None:
     raise typer.Exit(1 if errors else 0)
 
 
-def _problems(folder: Path) -> Sequence[Any]:
-    """Return the findings of the gate; those of files that cannot even be read count as well."""
-    from concertmaster.errors import WorkspaceError
-    from concertmaster.graphs.readiness import check as findings
-    from concertmaster.graphs.workspace import Workspace
-
-    try:
-        return tuple(findings(Workspace.load(folder)))
-    except WorkspaceError as error:
-        if not error.problems:
-            raise
-        return error.problems
-
-
-def _plain(problem: Any) -> Any:
-    from dataclasses import asdict, is_dataclass
-
-    if is_dataclass(problem) and not isinstance(problem, type):
-        return asdict(problem)
-    return problem
-
-
-def _show(problems: Sequence[Any], errors: int, folder: Path) -> None:
+def _show(problems: Sequence[Problem], errors: int, folder: Path) -> None:
     from concertmaster.cli.console import note, put, styled
     from concertmaster.cli.timeline import counted
 

@@ -59,7 +59,7 @@ def _show(problems: Sequence[Problem], errors: int, folder: Path) -> None:
         note(f"{folder} is ready ({counted(warnings, 'warning')})", "green")
 
 
-def _line(problem: Any) -> str:
+def _line(problem: Problem) -> str:
     """Return a finding in the form that editors and terminals make a link of."""
     file, hint = os.path.relpath(problem.file), f" ({problem.hint})" if problem.hint else ""
     shorter = problem.file if file.startswith("..") else file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -67,6 +68,14 @@ def _stem(word: str) -> str:
     return word[:-1] if doubled or (len(word) > 3 and word.endswith("e")) else word
 
 
+def _bm25() -> Any:
+    """Return bm25s' index class; its progress bars, which nobody sees, must not warn notebooks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from bm25s import BM25
+    return BM25
+
+
 class Lexical:
     """A BM25 index in memory; positions are those of the texts it was made of.
 
@@ -79,9 +88,7 @@ class Lexical:
         corpus = [terms(text) for text in texts]
         self._words: dict[str, int] = {}
         if any(corpus):
-            from bm25s import BM25
-
-            index = BM25(method="lucene", k1=_K1, b=_B, dtype="float64")
+            index = _bm25()(method="lucene", k1=_K1, b=_B, dtype="float64")
             index.index(corpus, show_progress=False)
             self._words = index.vocab_dict
             self._scores: dict[str, Any] = index.scores

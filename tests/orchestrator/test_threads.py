@@ -116,4 +116,4 @@ async def test_notebook_forms_work_offline_and_escape(desk):
     assert "<b>order" not in page
     assert run.pending[0].id in page
     assert "Timeline" in page
-    assert "<svg" in desk.graph._repr_mimebundle_()["text/html"]
+    assert "<svg" in desk.graph._repr_mimebundle_()["image/svg+xml"]

@@ -16,6 +16,16 @@ __all__ = ["Answer", "Approval", "ApprovalStatus", "Approve", "Edit", "Reject", 
 
 ApprovalStatus = Literal["pending", "approved", "edited", "rejected", "responded", "void"]
 
+_CELL = "text-align:left;vertical-align:top;padding:0 14px 0 0;white-space:pre-wrap"
+_COLOURS = {
+    "pending": "#bf8700",
+    "approved": "#1a7f37",
+    "edited": "#1a7f37",
+    "rejected": "#cf222e",
+    "responded": "#0969da",
+    "void": "#6e7781",
+}
+
 
 class Approve(Record):
     """Let the call run as it stands."""
@@ -85,12 +95,25 @@ class Approval(Record):
     def _repr_html_(self) -> str:
         """Return a card for notebooks: what would run, for whom, why a person looks, who may."""
         needs = ", ".join(f"{n.count} × {n.role}" for n in self.needs)
-        arguments = json.dumps(self.action.arguments, indent=2, ensure_ascii=False)
-        return (
-            "<div style='border-left:4px solid #9a6700;background:#fff8c5;color:#1f2328;"
-            "padding:8px 12px;margin:8px 0'>"
-            f"<b>{escape(self.status)}</b> <code>{escape(self.id)}</code>:"
-            f" <code>{escape(self.action.tool)}</code> for {escape(self.requester)},"
-            f" needs {escape(needs)}<br>{escape('; '.join(self.reasons) or self.action.why)}"
-            f"<pre style='margin:6px 0 0;white-space:pre-wrap'>{escape(arguments)}</pre></div>"
+        asked = f"waits for {needs}" if self.status == "pending" else f"{self.status} ({needs})"
+        rows = "".join(
+            f"<tr style='background:none'><td style='{_CELL};opacity:.7'>{_visible(name)}</td>"
+            f"<td style='{_CELL}'><code>{_visible(json.dumps(value, ensure_ascii=False))}</code>"
+            "</td></tr>"
+            for name, value in self.action.arguments.items()
         )
+        told = [_visible(reason) for reason in self.reasons or (self.action.why,)]
+        told += [f"{_visible(v.by)} ({_visible(v.role)}): {v.answer.kind}" for v in self.votes]
+        return (
+            f"<div style='border-left:4px solid {_COLOURS[self.status]};padding:8px 14px;"
+            "margin:8px 0;background:rgba(191,135,0,.13);border-radius:0 8px 8px 0;"
+            "font-family:system-ui,sans-serif;font-size:13px;line-height:1.5;max-width:800px'>"
+            f"<b>{escape(asked)}</b>&ensp;<code>{escape(self.id)}</code><br>"
+            f"<b>{_visible(self.action.tool)}</b> for {_visible(self.requester)}"
+            f"<table style='margin:4px 0;font-size:13px'>{rows}</table>{'<br>'.join(told)}</div>"
+        )
+
+
+def _visible(text: str) -> str:
+    """Escape a text, and show what is invisible: a mark that reorders text must not mislead."""
+    return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))

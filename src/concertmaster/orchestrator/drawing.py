@@ -43,8 +43,12 @@ _LABELS: Mapping[tuple[str, str], str] = {
 }
 
 
-def graph_svg(compiled: Any) -> str:
+def graph_svg(compiled: Any, *, fluid: bool = False) -> str:
     """Return a compiled LangGraph graph as an SVG document.
+
+    Args:
+        compiled: the graph.
+        fluid: as wide as the place where it is shown, instead of its own size.
 
     >>> from langgraph.graph import START, END, StateGraph
     >>> graph = StateGraph(dict).add_node("act", lambda state: state)
@@ -64,7 +68,7 @@ def graph_svg(compiled: Any) -> str:
     ]
     names = sorted(drawn.nodes, key=lambda name: name != _START)
     layout = lay_out({name: _size(name) for name in names}, links)
-    return _svg(layout, str(compiled.get_name()))
+    return _svg(layout, str(compiled.get_name()), fluid)
 
 
 def outline(workspace: Workspace) -> Graph:
@@ -105,11 +109,12 @@ def _size(name: str) -> tuple[float, float]:
     return max(64.0, len(name) * _LETTER + 30), 34.0
 
 
-def _svg(layout: Layout, title: str) -> str:
+def _svg(layout: Layout, title: str, fluid: bool) -> str:
     width, height = round(layout.width), round(layout.height)
+    size = 'width="100%"' if fluid else f'width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
-        f' height="{height}" style="max-width:100%;height:auto" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size}'
+        ' style="max-width:100%;height:auto" role="img"'
         f' font-family="{_FONT}" font-size="13">',
         f"<title>{escape(title)}</title>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
@@ -195,7 +200,8 @@ def shown_offline(compiled: Graph) -> Graph:
     """Give a graph this picture in notebooks, where LangGraph's own asks a web service."""
 
     def bundle(**_: Any) -> dict[str, str]:
-        return {"text/html": graph_svg(compiled), "text/plain": repr(compiled)}
+        plain = f"<{type(compiled).__name__} {compiled.get_name()!r}>"
+        return {"image/svg+xml": graph_svg(compiled, fluid=True), "text/plain": plain}
 
     vars(compiled)["_repr_mimebundle_"] = bundle
     return compiled

@@ -1,8 +1,11 @@
+import asyncio
 import fcntl
 
 import pytest
 
 from concertmaster.cli.places import home_of
+from concertmaster.errors import HomeBusy
+from concertmaster.orchestrator.backup import back_up
 
 
 def test_backup_is_a_home_that_works(cli, ask, waiting, home, tmp_path):
@@ -34,13 +37,11 @@ def test_nothing_is_written_over(cli, waiting, home, tmp_path):
     assert not (home / "refunds" / "copy").exists()
 
 
-def test_home_in_use_is_not_copied(cli, waiting, home, tmp_path, monkeypatch):
-    monkeypatch.setattr("concertmaster.orchestrator.home._WAIT", 0.1)
+def test_home_in_use_is_not_copied(waiting, home, tmp_path):
     with (home / "refunds" / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = cli("backup", home / "refunds", tmp_path / "copy")
-    assert result.exit_code == 4
-    assert "is in use" in result.stderr
+        with pytest.raises(HomeBusy):
+            asyncio.run(back_up(home / "refunds", tmp_path / "copy", wait=0.1))
     assert not (tmp_path / "copy").exists()
 
 

@@ -84,24 +84,15 @@ def _types(given: Sequence[str]) -> list[Any] | None:
 
 
 def _show(events: Sequence[AuditEvent]) -> None:
-    from rich.table import Table
+    from rich.padding import Padding
 
-    from concertmaster.cli.console import note, out, styled
+    from concertmaster.cli.console import note, put, safe, styled
 
+    for event in events:
+        line = styled(f"{event.seq:>6}  {event.time[:19].replace('T', ' ')}  ", "dim")
+        line.append(f"{event.type:<18}", style="cyan")
+        line.append(f"  {safe(event.actor)}")
+        put(line)
+        put(Padding(styled(event.why, "dim"), (0, 0, 0, 8)))
     if not events:
         note("no such events")
-        return
-    console = out()
-    table = Table.grid(padding=(0, 1))
-    for width in (5, 19, 18, 12):
-        table.add_column(min_width=width, max_width=width if console.is_terminal else None)
-    table.add_column(overflow="fold")
-    for event in events:
-        table.add_row(
-            styled(event.seq, "dim"),
-            styled(event.time[:19].replace("T", " "), "dim"),
-            styled(event.type, "cyan"),
-            styled(event.actor),
-            styled(event.why),
-        )
-    console.print(table)

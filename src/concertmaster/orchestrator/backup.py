@@ -9,7 +9,7 @@ from pathlib import Path
 
 from concertmaster.contracts import new_id
 from concertmaster.errors import ConfigError, HomeError, StorageError
-from concertmaster.orchestrator.home import DATABASE, Home
+from concertmaster.orchestrator.home import DATABASE, WAIT, Home
 from concertmaster.storage import Database
 
 __all__ = ["Backup", "back_up"]
@@ -23,10 +23,15 @@ class Backup:
     size: int
 
 
-async def back_up(home: Path, target: Path) -> Backup:
+async def back_up(home: Path, target: Path, *, wait: float = WAIT) -> Backup:
     """Copy a home to a folder that does not exist yet, while nobody works in the home.
 
     The target appears whole or not at all.
+
+    Args:
+        home: what is copied.
+        target: the folder to make; those above it are made, too.
+        wait: seconds to wait for a process that works in the home.
 
     Raises:
         HomeError: there is no home, or the target lies in it.
@@ -34,13 +39,13 @@ async def back_up(home: Path, target: Path) -> Backup:
         ConfigError: the target exists.
         StorageError: it could not be read or copied, or the disk is full.
     """
-    place, target = _checked(home, target)
+    place, target = _checked(home, target, wait)
     async with place.busy():
         size = await asyncio.to_thread(_copy, place, target)
     return Backup(target, size)
 
 
-def _checked(home: Path, target: Path) -> tuple[Home, Path]:
+def _checked(home: Path, target: Path, wait: float) -> tuple[Home, Path]:
     home, target = home.resolve(), target.absolute()
     if not (home / DATABASE).is_file():
         raise HomeError(f"{home} is no home directory: it holds no {DATABASE}")
@@ -50,7 +55,7 @@ def _checked(home: Path, target: Path) -> tuple[Home, Path]:
         raise ConfigError(
             f"{target} exists, and a backup overwrites nothing", hint="name a new folder"
         )
-    return Home.prepare(home, None), target
+    return Home.prepare(home, None, wait), target
 
 
 def _copy(home: Home, target: Path) -> int:

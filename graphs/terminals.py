@@ -97,7 +97,7 @@ def _finish(services: Services, turn: Turn) -> Outcome:
     if stopped:
         cause = "; ".join(f"{r.tool} was {r.status}: {r.message}" for r in stopped)
         return Outcome(status="refused", text=draft.text, citations=citations, cause=cause)
-    if failed and not turn.outputs():
+    if any(r.consequential for r in failed) or (failed and not turn.outputs()):
         cause = "; ".join(f"{r.tool} failed: {r.message}" for r in failed)
         return Outcome(status="failed", text=draft.text, cause=cause)
     return Outcome(status="answered", text=draft.text, citations=citations, asks=draft.asks)

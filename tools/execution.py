@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import logging
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from concertmaster.contracts import plain_text
@@ -15,9 +18,9 @@ from concertmaster.tools.threads import CallHung, CallStopped, bounded_call
 
 __all__ = ["run_tool", "told"]
 
+_LOG = logging.getLogger("concertmaster.tools")
 _FIRST_PAUSE = 0.1
 _LONGEST_MESSAGE = 300
-_SHORTEST_HIDDEN = 3
 
 
 async def run_tool(
@@ -78,7 +81,7 @@ async def _attempt(
     except CallStopped as stopped:
         raise ToolUncertain(f"{tool.name} broke down: {stopped}") from None
     except Exception as error:
-        raise ToolUncertain(f"{tool.name} failed: {told(error, arguments)}") from None
+        raise ToolUncertain(f"{tool.name} failed: {told(error, tool)}") from None
 
 
 async def _kept(tool: Tool, returned: Any) -> Any:
@@ -92,25 +95,20 @@ async def _kept(tool: Tool, returned: Any) -> Any:
         raise kind(f"{tool.name} returned what cannot be read: {type(error).__name__}") from None
 
 
-def told(error: BaseException, arguments: Mapping[str, Any]) -> str:
-    """Return an exception as one bounded line, without the values that the call was given."""
-    line = " ".join(plain_text(f"{error}").split())
-    for value in sorted(set(_values(arguments)), key=len, reverse=True):
-        line = line.replace(value, "…")
-    return _bounded(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+def told(error: BaseException, tool: Tool) -> str:
+    """Return what may be said of an exception: the words of a ToolError, the type of any other.
 
-
-def _values(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _values(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _values(inner)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        text = str(value)
-        if len(text) >= _SHORTEST_HIDDEN:
-            yield text
+    Words that nobody meant for readers may hold keys, personal data or text of documents. Where
+    the exception was raised goes to the log of the tool's authors, without any value.
+    """
+    if isinstance(error, ToolError):
+        return _bounded(plain_text(error.message))
+    kind = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        _LOG.warning("%s raised %s at %s", tool.name, kind, place)
+    return kind
 
 
 def _bounded(text: str) -> str:

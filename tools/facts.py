@@ -53,7 +53,7 @@ async def resolve_facts(
         ) from None
     except Exception as error:
         raise ToolError(
-            f"{tool.name}: its facts could not be resolved ({told(error, checked)})"
+            f"{tool.name}: its facts could not be resolved ({told(error, tool)})"
         ) from None
     return _fitting(tool, tool.facts, found)
 

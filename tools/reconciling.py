@@ -56,7 +56,7 @@ async def look_up(tool: Tool, arguments: Mapping[str, Any], ctx: ToolContext) ->
     except NotPlain as error:
         return Unknown(f"what was looked up cannot be kept: {error}")
     except Exception as error:
-        return Unknown(f"looking it up failed: {told(error, arguments)}")
+        return Unknown(f"looking it up failed: {told(error, tool)}")
     if result is not None:
         return Took(result)
     if still_running(ctx.idempotency_key):

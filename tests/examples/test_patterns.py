@@ -122,10 +122,13 @@ def reviews(message: dict[str, Any]) -> list[dict[str, Any]]:
     return given if isinstance(given, list) else [given]
 
 
-def answer_of(review: dict[str, Any]) -> Any:
+def answer_of(review: dict[str, Any], approval: cm.Approval) -> Any:
+    """Return the answer; the arguments of an edit are those that it changes."""
     given = review["answer"]
-    told = {**review, **given} if isinstance(given, dict) else review
+    told = {**review, **given} if isinstance(given, dict) else dict(review)
     kind = told["kind"] if isinstance(given, dict) else given
+    if "arguments" in told:
+        told["arguments"] = {**approval.action.arguments, **told["arguments"]}
     return ANSWERS[kind](**{k: v for k, v in told.items() if k in ("reason", "arguments", "text")})
 
 
@@ -138,8 +141,17 @@ async def play(desk: cm.Desk, talk: dict[str, Any]) -> list[tuple[str, str | Non
         for review in reviews(message):
             assert run.pending, f"{talk['id']}: nothing waits for {review}"
             who = review.get("as") or review["by"]
-            run = await desk.decide(run.pending[0].id, answer_of(review), principal=who)
+            run = await desk.decide(
+                run.pending[0].id, answer_of(review, run.pending[0]), principal=who
+            )
             told.append((run.status, review.get("expect"), run))
+        if "cites" in message:
+            cited = {Path(c.document).stem for c in run.outcome.citations}
+            assert cited >= set(message["cites"])
+            assert bool(cited) == bool(message["cites"])
+        if "effects" in message:
+            effects = await desk.services.carrier.ledger.effects(run.id)
+            assert [e.tool for e in effects if e.status == "done"] == message["effects"]
     return told
 
 

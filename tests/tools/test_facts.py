@@ -75,7 +75,7 @@ def too_large(arguments: Mapping[str, Any], ctx: ToolContext) -> dict[str, Any]:
     [
         (of_wrong_type, r"not of the declared types \(total\)"),
         (incomplete, r"not of the declared types \(owner\)"),
-        (raising, r"could not be resolved \(LookupError: no order …\)"),
+        (raising, r"could not be resolved \(LookupError\)"),
         (hanging, "could not be resolved within 0.05 s"),
         (nothing, "no facts about this call"),
         (a_list, "no mapping"),

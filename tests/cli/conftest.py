@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -112,10 +114,12 @@ from concertmaster.tools import ToolContext, declare
 
 @declare(effect="read", label="internal", timeout=50)
 def get_order(order_id: int, ctx: ToolContext) -> dict[str, int]:
-    "Look an order up; order 404 is lost, order 777 takes its time."
+    "Look an order up; order 404 is lost, order 777 takes its time when it is first asked for."
     if order_id == 404:
         raise ToolError("there is no such order")
-    if order_id == 777:
+    asked = ctx.data_dir / "asked"
+    if order_id == 777 and not asked.exists():
+        asked.touch()
         time.sleep(20)
     return {"id": order_id, "total_cents": 12000}
 
@@ -220,3 +224,32 @@ def process():
         )
 
     return run
+
+
+def press_ctrl_c(*arguments: object, after: str, given: str | None = None):
+    """Run a command, press Ctrl-C once its output holds `after`; return code and output."""
+    process = subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if given:
+        process.stdin.write(given)
+        process.stdin.flush()
+    seen = ""
+    while after not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    return process.returncode, seen + rest
+
+
+@pytest.fixture
+def interrupted():
+    """Run a command as a process and press Ctrl-C; see `press_ctrl_c`."""
+    return press_ctrl_c

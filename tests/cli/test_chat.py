@@ -164,31 +164,24 @@ def test_ctrl_c_cancels_the_turn_and_keeps_the_session(workspace, ask):
     assert [r["status"] for r in runs] == ["cancelled", "answered"]
 
 
-def interrupted(*arguments: object, after: str, given: str | None = None):
-    """Run a command, press Ctrl-C once its output holds `after`; return code and output."""
+def test_run_of_a_killed_process_is_taken_up(workspace, ask):
+    told = ["run", str(workspace), "refund 20 euros for order 777", "--as", "ana", "-t", "t-1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "concertmaster", *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        [sys.executable, "-m", "concertmaster", *told], stderr=subprocess.PIPE, text=True
     )
-    if given:
-        process.stdin.write(given)
-        process.stdin.flush()
-    seen = ""
-    while after not in seen:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
-    return process.returncode, seen + rest
+    with process:
+        assert "→ executor" in process.stderr.readline()
+        time.sleep(0.5)
+        process.kill()
+    assert [r["status"] for r in ask("runs", "list", "--status", "open")[0]] == ["running"]
+    recovered, code = ask("runs", "recover", workspace)
+    assert code == 0
+    assert [r["outcome"]["text"] for r in recovered] == ["Refunded 20.00 EUR for order 777."]
+    assert ask("runs", "list", "--status", "open")[0] == []
 
 
 @pytest.mark.parametrize("command", ["run", "chat"])
-def test_ctrl_c_ends_a_command_cleanly_and_the_thread_goes_on(workspace, ask, command):
+def test_ctrl_c_ends_a_command_cleanly_and_the_thread_goes_on(workspace, ask, interrupted, command):
     text = "refund 20 euros for order 777"
     message = [text] if command == "run" else []
     code, told = interrupted(

@@ -114,6 +114,14 @@ def test_nothing_is_left_behind(cli, staged, home, monkeypatch, tmp_path):
     assert list(home.iterdir()) == []
 
 
+def test_ctrl_c_ends_the_demonstration_cleanly(interrupted, staged):
+    change(staged, (0, "messages", 0, "text"), "refund 20 euros for order 777")
+    code, told = interrupted("demo", staged, after="→ executor")
+    assert code == 130, told
+    assert "interrupted" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.parametrize("text", [None, "", "[1", "- {id: x}", "conversations: []"])
 def test_workspace_without_conversations_is_told(cli, workspace, text):
     if text is not None:

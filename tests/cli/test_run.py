@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from concertmaster.testing import openai_server
+
 SMALL = "refund 20 euros for order 1042"
 
 
@@ -96,6 +98,24 @@ def test_wrong_input_is_told_in_one_line_with_a_way_out(cli, workspace, argument
     assert result.stderr.startswith("error CM")
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_model_writes_the_answer_and_the_timeline_tells_what_it_took(cli, workspace):
+    file = workspace / "workflow.yaml"
+    head, responder, tail = file.read_text().partition("- id: responder")
+    tail = tail.replace("model: none", "model: {need: chat, tier: small}", 1)
+    file.write_text(head + responder + tail)
+    question = "How long does a parcel take?"
+    with openai_server("It takes three working days to arrive, a parcel. [1]") as server:
+        url = server.url
+        result = cli("run", workspace, question, "--as", "reader", "-t", "t-1", "--model", url)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("It takes three working days to arrive, a parcel. [1]")
+    assert [r.path for r in server.requests].count("/v1/chat/completions") == 1
+    text = " ".join(cli("threads", "show", "t-1").stdout.split())
+    assert "wrote the answer" in text
+    assert "spent: 0 tool calls, 1 model call, " in text
+    assert "price unknown" in text
 
 
 def test_thread_of_somebody_else_is_refused(cli, workspace):

@@ -125,17 +125,15 @@ class Conversation:
         return 0 if self._typed else code
 
     def _lines(self) -> Iterator[str]:
+        reconfigure = getattr(sys.stdin, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
         if not self._typed:
-            reconfigure = getattr(sys.stdin, "reconfigure", None)
-            if reconfigure is not None:
-                reconfigure(errors="replace")
             yield from (line for raw in sys.stdin if (line := raw.strip()))
             return
-        import readline  # noqa: F401  (line editing and history for input())
-
         while True:
             try:
-                line = input(f"\n{safe(self._who)}> ").strip()
+                line = _typed(f"\n{safe(self._who)}> ").strip()
             except KeyboardInterrupt:
                 note("\nCtrl-D or /quit leaves")
                 continue
@@ -217,6 +215,20 @@ class Conversation:
         if run.status in FINAL and run.id in self._waiting:
             self._waiting.remove(run.id)
         self._show(run)
+
+
+def _typed(prompt: str) -> str:
+    """Return a line that was typed; the prompt never goes into a file that takes the answers."""
+    if sys.stdout.isatty():
+        import readline  # noqa: F401  (line editing and history for input())
+
+        return input(prompt)
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line
 
 
 def _split(verb: str, words: list[str]) -> tuple[str, str, list[str]]:

@@ -84,7 +84,7 @@ def spent(events: Sequence[AuditEvent]) -> dict[str, Any]:
         "model_calls": len(called),
         "input_tokens": sum(data.get("input_tokens") or 0 for data in called),
         "output_tokens": sum(data.get("output_tokens") or 0 for data in called),
-        "cost": sum(data.get("cost") or 0.0 for data in called),
+        "cost": sum(known) if (known := [d["cost"] for d in called if d.get("cost")]) else None,
     }
 
 
@@ -162,7 +162,8 @@ def _evidence(event: AuditEvent, _: Mapping[str, Approval]) -> str:
 
 def _model(event: AuditEvent, _: Mapping[str, Approval]) -> str:
     data = event.data
-    text = f"{data['model']}: {event.why}" if data.get("model") else event.why
+    name = str(data.get("model") or "")
+    text = event.why if event.why.startswith(name) else f"{name}: {event.why}"
     if event.type == "model.called":
         text += f", {data.get('input_tokens', 0)} + {data.get('output_tokens', 0)} tokens"
         if data.get("cost"):
@@ -227,7 +228,14 @@ def _critic(event: AuditEvent, _: Mapping[str, Approval]) -> str:
     data = event.data
     supported = data.get("supported")
     share = f" ({supported:.0%} supported)" if isinstance(supported, int | float) else ""
-    return f"{data.get('status', '?')}{share}: {event.why}"
+    found = "".join(f"; {_finding(one)}" for one in (data.get("findings") or ())[:3])
+    return f"{data.get('status', '?')}{share}: {event.why}{found}"
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    sentence = finding.get("sentence")
+    where = f"sentence {sentence + 1}: " if isinstance(sentence, int) else ""
+    return f"{where}{finding.get('why')} ({finding.get('check')})"
 
 
 _TELLERS: Mapping[str, Any] = {
@@ -274,7 +282,8 @@ def _spent(usage: Mapping[str, Any]) -> str:
     tools, models = counted(usage["tool_calls"], "tool call"), usage["model_calls"]
     if not models:
         return f"spent: {tools}, no model"
+    price = "price unknown" if usage["cost"] is None else f"${usage['cost']:.4f}"
     return (
         f"spent: {tools}, {counted(models, 'model call')}, {usage['input_tokens']} +"
-        f" {usage['output_tokens']} tokens, ${usage['cost']:.4f}"
+        f" {usage['output_tokens']} tokens, {price}"
     )

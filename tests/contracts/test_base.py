@@ -31,7 +31,7 @@ def test_canonical_form_is_json_and_stable(value):
     assert canonical(json.loads(once)) == once
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"x": "\ud800"}, {1, 2}, object()])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"x": "\ud800"}, {1, 2}, b"x"])
 def test_what_is_no_plain_json_has_no_digest(value):
     with pytest.raises(ValueError, match="plain JSON"):
         digest(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from concertmaster.storage import storage_error
 
 __all__ = ["checkpointer", "mend", "prune"]
 
+_LOG = logging.getLogger("concertmaster.orchestrator")
+_PARTS = ("channel_values", "channel_versions", "versions_seen")
 _ASIDE = "\n damaged: "
 """Before the thread id of states that were set aside; no thread can have such an id."""
 
@@ -49,15 +52,29 @@ async def mend(saver: Any, thread: str) -> int:
     aside = 0
     while True:
         try:
-            await saver.aget_tuple(config)
+            if _whole(await saver.aget_tuple(config)):
+                return aside
         except sqlite3.Error:
             raise
         except Exception:
-            if not await _set_aside(saver, thread):
-                raise
-            aside += 1
-        else:
+            # Whatever a decoder says of bytes that it did not write.
+            _LOG.warning("a checkpoint of thread %r cannot be decoded", thread)
+        if not await _set_aside(saver, thread):
             return aside
+        aside += 1
+
+
+def _whole(found: Any) -> bool:
+    """Tell whether a decoded checkpoint has the parts that LangGraph goes on from."""
+    if found is None:
+        return True
+    checkpoint = found.checkpoint
+    return (
+        isinstance(checkpoint, dict)
+        and isinstance(checkpoint.get("id"), str)
+        and all(isinstance(checkpoint.get(part), dict) for part in _PARTS)
+        and isinstance(found.metadata, dict)
+    )
 
 
 async def _set_aside(saver: Any, thread: str) -> bool:

@@ -1,0 +1,292 @@
+"""How a run gets on: from its stored message to its end, through waits and lost processes.
+
+Everything here happens while the home is held. A run is attended to by one task at a time; what
+nobody attends to is taken up with the next message on its thread, or when the home is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from concertmaster.agents.task import Services
+from concertmaster.contracts import FINAL, Outcome, Principal, RunRecord, Turn
+from concertmaster.errors import HomeError, StorageError, UnknownPrincipal, UnknownRun
+from concertmaster.graphs.terminals import wording
+from concertmaster.orchestrator.people import People
+from concertmaster.orchestrator.run import Run
+from concertmaster.orchestrator.runs import Runs
+from concertmaster.orchestrator.segments import Progress, Segments, Settled
+
+__all__ = ["Lifecycle"]
+
+_UNFINISHED = frozenset({"queued", "running"})
+_ATTEMPTS = 3
+
+
+class Lifecycle:
+    """The course of all runs of one workspace."""
+
+    def __init__(self, services: Services, people: People, runs: Runs, segments: Segments) -> None:
+        self._services = services
+        self._people = people
+        self._runs = runs
+        self._segments = segments
+        # The runs that a caller in this process waits for: nobody else takes them up.
+        self._attended: set[str] = set()
+
+    async def take(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
+        """Store a message and answer it, unless its thread waits; it then stays queued."""
+        self.emit(record, "run.received", f"a message of {len(record.text)} characters")
+        try:
+            self._attended.add(record.id)
+            record = await self._runs.add(record)
+            if progress is not None:
+                ids = {"run": record.id, "thread": record.thread}
+                await progress({"kind": "run_started", **ids})
+            async with self._attending(record):
+                return await self._when_free(record, who, progress)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._interrupted(record))
+            raise
+        finally:
+            self._attended.discard(record.id)
+
+    async def resume(self, record: RunRecord) -> Run:
+        """Take a decided run up again, then what was queued behind it."""
+        async with self._attending(record):
+            run = await self._proceed(record, None)
+        await self.drain(record.thread)
+        return run
+
+    async def cancel(self, record: RunRecord, reason: str, *, by: str) -> Run:
+        """End a run on request, void its approvals, and go on with its thread."""
+        outcome = Outcome(status="cancelled", text="Cancelled.", cause=reason)
+        record = await self._runs.update(
+            record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL)
+        )
+        await self._services.approvals.void(record.id, reason)
+        self.emit(record, "run.cancelled", reason, actor=by)
+        await self._services.trail.flush()
+        active = self._segments.active.get(record.id)
+        if active is not None and active is not asyncio.current_task():
+            active.cancel()
+        await self.drain(record.thread)
+        return await self.face(record, None)
+
+    async def recover(self) -> list[Run]:
+        """Take up every run that nobody attends to; see `Desk.recover`."""
+        recovered = []
+        for record in await self._runs.unfinished():
+            if record.id in self._attended or not self._known(record):
+                continue
+            if record.status == "running" or await self._decided_meanwhile(record):
+                async with self._attending(record):
+                    recovered.append(await self._recover(record))
+        queued = await self._runs.with_status("queued")
+        for thread in dict.fromkeys(r.thread for r in queued if self._known(r)):
+            recovered += await self.drain(thread)
+        return recovered
+
+    def _known(self, record: RunRecord) -> bool:
+        try:
+            return self._people.find(record.principal.id) is not None
+        except UnknownPrincipal:
+            return False
+
+    async def _decided_meanwhile(self, record: RunRecord) -> bool:
+        if record.status != "awaiting_review":
+            return False
+        found = await self._services.approvals.list(run=record.id)
+        return not any(a.status == "pending" for a in found)
+
+    async def _recover(self, record: RunRecord) -> Run:
+        """Take up a run that nobody attends to; the caller holds its thread."""
+        record = await self._runs.get(record.id)
+        if record.status in FINAL:
+            return await self.face(record, None)
+        self.emit(record, "run.recovered", "its process went away", attempt=record.attempts + 1)
+        if record.attempts >= _ATTEMPTS:
+            cause = "given up after three attempts"
+            outcome = Outcome(status="failed", text=wording(self._services, "failed"), cause=cause)
+            record = await self._runs.update(record.id, status="failed", outcome=outcome)
+            await self._services.trail.flush()
+            return await self.face(record, None)
+        record = await self._runs.update(
+            record.id, status="running", attempts=record.attempts + 1, unless=tuple(FINAL)
+        )
+        return await self._proceed(record, None)
+
+    @contextlib.asynccontextmanager
+    async def _attending(self, record: RunRecord) -> AsyncIterator[None]:
+        """Hold the run's thread; nobody else in this process takes the run up meanwhile."""
+        there = record.id in self._attended
+        self._attended.add(record.id)
+        try:
+            async with self._segments.alone(record.thread):
+                yield
+        finally:
+            if not there:
+                self._attended.discard(record.id)
+
+    async def _when_free(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
+        """Run a message unless its thread waits for a person; it then stays queued."""
+        if not await self._waits(record.thread):
+            await self._catch_up(record)
+        if await self._waits(record.thread):
+            why = "the thread waits for a person; the message follows after that"
+            self.emit(record, "run.queued", why)
+            await self._services.trail.flush()
+            return await self.face(await self._runs.get(record.id), None)
+        return await self._start(record, who, progress)
+
+    async def _waits(self, thread: str) -> bool:
+        return bool(await self._runs.with_status("awaiting_review", thread=thread))
+
+    async def _catch_up(self, record: RunRecord) -> None:
+        """Finish what came before on the thread and was left behind by who attended to it."""
+        for earlier in await self._runs.with_status("queued", "running", thread=record.thread):
+            if earlier.id == record.id:
+                return
+            if earlier.id in self._attended:
+                continue
+            if earlier.status == "queued":
+                await self._start_stored(earlier)
+            else:
+                await self._recover(earlier)
+            if await self._waits(record.thread):
+                return
+
+    async def _start_stored(self, record: RunRecord) -> Run:
+        who = self._people.again(record.principal)
+        if who is None:
+            return await self._turned_away(record)
+        return await self._start(record, who, None)
+
+    async def _start(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
+        record = await self._runs.get(record.id)
+        if record.status in FINAL:
+            return await self.face(record, None)
+        self.emit(record, "run.started", "the thread is free")
+        if record.status == "queued":
+            record = await self._runs.update(record.id, status="running", unless=tuple(FINAL))
+        if record.status in FINAL:
+            return await self.face(record, None)
+        return await self._settle(record, self._segments.begin(record, who, progress))
+
+    async def _proceed(self, record: RunRecord, progress: Progress | None) -> Run:
+        record = await self._runs.get(record.id)
+        if record.status in FINAL:
+            return await self.face(record, None)
+        who = self._people.again(record.principal)
+        if who is None:
+            return await self._turned_away(record)
+        record = await self._runs.update(record.id, status="running", unless=tuple(FINAL))
+        return await self._settle(record, self._segments.proceed(record, who, progress))
+
+    async def _turned_away(self, record: RunRecord) -> Run:
+        """End a run whose principal is not known any more: nobody's authority is left for it."""
+        cause = f"nobody here knows {record.principal.id} any more"
+        outcome = Outcome(status="refused", text=wording(self._services, "refused"), cause=cause)
+        await self._services.approvals.void(record.id, cause)
+        self.emit(record, "run.ended", cause, status="refused")
+        record = await self._runs.update(
+            record.id, status="refused", outcome=outcome, unless=tuple(FINAL)
+        )
+        return await self.face(record, None)
+
+    async def _settle(self, record: RunRecord, segment: Coroutine[Any, Any, Settled]) -> Run:
+        """Wait for a segment and store where it came to rest, even if the caller gives up."""
+        work = asyncio.ensure_future(segment)
+        try:
+            settled = await work
+        except asyncio.CancelledError:
+            await asyncio.shield(self._interrupted(record))
+            if _given_up():
+                raise
+            # The run was cancelled, not who waits for it.
+            return await self.face(await self._runs.get(record.id), None)
+        outcome = settled.outcome
+        try:
+            record = await self._runs.update(
+                record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
+            )
+        except (StorageError, HomeError) as error:
+            raise StorageError(
+                error.message,
+                hint=f"put it right; {record.id} is kept, and goes on with the next message on"
+                " its thread or when the workspace is opened again",
+            ) from error
+        return await self.face(record, settled.turn)
+
+    async def _interrupted(self, record: RunRecord) -> None:
+        """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""
+        try:
+            stored = await self._runs.get(record.id)
+        except UnknownRun:
+            return
+        if stored.status not in _UNFINISHED or await self._acted(record.id):
+            return
+        outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")
+        await self._runs.update(record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL))
+        await self._services.approvals.void(record.id, "the caller went away")
+        self.emit(record, "run.cancelled", "the caller went away")
+        await self._services.trail.flush()
+
+    async def _acted(self, run: str) -> bool:
+        return bool(await self._services.carrier.ledger.effects(run))
+
+    async def drain(self, thread: str) -> list[Run]:
+        """Run what was queued on a thread, in order, until it waits again."""
+        done = []
+        for record in await self._runs.with_status("queued", thread=thread):
+            if record.id in self._attended:
+                continue
+            async with self._attending(record):
+                if await self._waits(thread):
+                    break
+                fresh = await self._runs.get(record.id)
+                if fresh.status == "queued":
+                    done.append(await self._start_stored(fresh))
+        return done
+
+    async def face(self, record: RunRecord, turn: Turn | None) -> Run:
+        """Return what callers hold of a run."""
+        pending = await self._services.approvals.list(run=record.id, status="pending")
+        outcome = record.outcome or Outcome(
+            status=record.status,
+            text=wording(self._services, "queued") if record.status == "queued" else "",
+        )
+        return Run(
+            id=record.id,
+            thread=record.thread,
+            principal=record.principal.id,
+            text=record.text,
+            status=record.status,
+            outcome=outcome,
+            pending=tuple(pending),
+            events=tuple(await self._services.trail.events(run=record.id)),
+            turn=turn,
+        )
+
+    def emit(
+        self, record: RunRecord, type_: Any, why: str, *, actor: str = "orchestrator", **data: Any
+    ) -> None:
+        """Put an event of a run into the trail."""
+        self._services.trail.emit(
+            type_,
+            why=why,
+            actor=actor,
+            run=record.id,
+            thread=record.thread,
+            on_behalf_of=record.principal.id,
+            **data,
+        )
+
+
+def _given_up() -> bool:
+    """Tell whether the present task itself was cancelled."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

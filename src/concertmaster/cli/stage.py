@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
@@ -213,8 +216,12 @@ def _short(status: str) -> str:
 def how_to_go_on(workspace: Path | None, home: Path | None) -> None:
     """Print the commands that come next."""
     put(styled("Go on yourself:", "bold"))
+    steps = []
+    if shutil.which("concertmaster") is None:
+        folder = os.path.relpath(Path(sys.executable).parent)
+        steps.append((f". {shlex.quote(folder)}/activate", "first: puts the command on the path"))
     if workspace is None:
-        steps = [
+        steps += [
             ("concertmaster init my_desk --from support_desk", "a copy of your own"),
             ("concertmaster check my_desk", "is it ready?"),
             ("concertmaster chat my_desk --as ana", "talk with it"),
@@ -223,7 +230,7 @@ def how_to_go_on(workspace: Path | None, home: Path | None) -> None:
         ]
     else:
         quoted = shlex.quote(str(workspace))
-        steps = [(f"concertmaster chat {quoted} --as WHO", "talk with it")]
+        steps.append((f"concertmaster chat {quoted} --as WHO", "talk with it"))
     if home is not None:
         where = shlex.quote(str(home))
         steps.append((f"concertmaster threads list --home {where}", "what was just played"))

@@ -135,9 +135,7 @@ async def test_unknown_run_is_told(desk, run):
         await desk.cancel(run, principal="ana")
 
 
-@pytest.mark.parametrize(
-    "answer", ["approve", None, True, cm.Approve, 1.5]
-)
+@pytest.mark.parametrize("answer", ["approve", None, True, cm.Approve, 1.5])
 async def test_answer_of_another_form_is_refused_and_the_approval_stays(desk, refunds, answer):
     run = await desk.run("refund order 1042", principal="ana", thread="t")
     with pytest.raises(ApprovalError):

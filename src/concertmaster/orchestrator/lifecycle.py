@@ -216,8 +216,8 @@ class Lifecycle:
         except (StorageError, HomeError) as error:
             raise StorageError(
                 error.message,
-                hint=f"put it right; {record.id} is kept, and goes on with the next message on"
-                " its thread or when the workspace is opened again",
+                hint=f"free some space, or make the file writable; {record.id} is kept, and goes on"
+                " with the next message on its thread or when the workspace is opened again",
             ) from error
         return await self.face(record, settled.turn)
 

@@ -87,13 +87,14 @@ def _call(number: int, call: Mapping[str, Any]) -> ToolCall:
     name, arguments = call.get("name"), call.get("args")
     if not isinstance(name, str) or not isinstance(arguments, dict):
         raise Malformed("a tool call names no tool, or its arguments are no object")
+    if plain_text(name) != name:
+        # Cleaned, it could become the name of a tool that it only looks like.
+        raise Malformed("a tool call names a tool with characters that no name has")
     try:
         canonical(arguments)
     except (ValueError, RecursionError):
         raise Malformed("a tool call has arguments that are no plain JSON") from None
-    return ToolCall(
-        id=str(call.get("id") or f"call_{number}"), name=plain_text(name), arguments=arguments
-    )
+    return ToolCall(id=str(call.get("id") or f"call_{number}"), name=name, arguments=arguments)
 
 
 def read_data(

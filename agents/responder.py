@@ -75,10 +75,14 @@ def _fixed(text: str, asks: str | None) -> Draft:
 
 def _stated(results: Sequence[ActionResult]) -> list[Sentence]:
     return [
-        Sentence(text=_STATED[r.status].format(message=r.message or r.tool), basis="form")
+        Sentence(text=_ended(_STATED[r.status].format(message=r.message or r.tool)), basis="form")
         for r in results
         if r.status in _STATED
     ]
+
+
+def _ended(text: str) -> str:
+    return f"{text}." if text[-1:].isalnum() else text
 
 
 def _answers(task: Task) -> list[Sentence]:

@@ -28,6 +28,7 @@ MESSAGES: Mapping[str, str] = {
 """Wording that a workspace may replace under `messages:`; `{owner}` is the owner's name."""
 
 _TOPIC = 600
+_CALLED = ("done", "failed", "in_doubt")
 
 Terminal = Literal["finish", "escalate", "refuse"]
 
@@ -41,6 +42,8 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
         outcome = turn.outcome or _OUTCOMES[kind](services, turn)
+        called = sum(r.status in _CALLED for r in turn.results.values())
+        usage = turn.usage.model_copy(update={"tool_calls": called})
         services.trail.emit(
             "run.ended",
             why=outcome.cause or f"ended as {outcome.status}",
@@ -50,12 +53,12 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
             on_behalf_of=session.principal.id,
             status=outcome.status,
             owner=outcome.owner,
-            usage=turn.usage.model_dump(),
+            usage=usage.model_dump(),
         )
         window = services.spec.workflow.limits.window
         messages = (*read_messages(state), *_said(turn, outcome))[-window:]
         return {
-            **update_of({"outcome": outcome}),
+            **update_of({"outcome": outcome, "usage": usage}),
             "messages": [m.model_dump(mode="json") for m in messages],
             "memory": remember(read_memory(state), turn, outcome).model_dump(mode="json"),
         }

@@ -113,7 +113,7 @@ async def test_rejected_call_is_not_proposed_to_people_again(opened, refunds):
     ],
 )
 async def test_tool_that_does_not_exist_is_refused_and_recorded(opened, refunds, tool):
-    model = ScriptedModel(Call(tool, {"order_id": 1042, "amount_cents": 100}), "Done.")
+    model = ScriptedModel(otherwise=Call(tool, {"order_id": 1042, "amount_cents": 100}))
     async with opened(model) as desk:
         run = await desk.run(ASK, principal="ana", thread="t")
         assert run.status in ("refused", "escalated")

@@ -24,6 +24,12 @@ Basis = Literal["evidence", "tool", "request", "form"]
 Method = Literal["model", "extractive", "template"]
 
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_QUESTION = 14
+_INTERROGATIVE = re.compile(
+    r"(?:is|are|do|does|did|can|could|would|will|shall|should|may|have|has|what|which|when|where|"
+    r"who|whose|how|why)\b[^,;:.]*$",
+    re.IGNORECASE,
+)
 _STATED = {
     "denied": "This was not done: {message}",
     "rejected": "A reviewer decided against it: {message}",
@@ -153,14 +159,20 @@ def _read(text: str, evidence: Sequence[Evidence], acted: bool) -> list[Sentence
         raw = moved[start:end]
         marks = [int(n) for n in _MARK.findall(raw)]
         plain = _MARK.sub("", raw).strip()
-        if not plain:
+        if not any(c.isalnum() for c in plain):
             continue
         citations = tuple(_closest(plain, by_number[n]) for n in marks if n in by_number)
         basis: Basis = "evidence" if marks or not acted else "tool"
-        if plain.endswith("?"):
+        if _asks(plain):
             basis = "form"
         read.append(Sentence(text=plain, basis=basis, citations=citations))
     return read
+
+
+def _asks(text: str) -> bool:
+    """Tell whether a sentence is a mere question: a claim does not hide behind a question mark."""
+    short = len(text.split()) <= _QUESTION and not re.search(r"\d", text)
+    return short and text.endswith("?") and _INTERROGATIVE.match(text) is not None
 
 
 def _closest(claim: str, evidence: Evidence) -> Any:

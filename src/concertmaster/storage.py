@@ -42,6 +42,10 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="concertmaster-db")
         self.path = path
         self.read_only = read_only
+        self.writing = asyncio.Lock()
+        """Held while anything in this process writes to the file. SQLite lets one connection write
+        and has the others sleep and try again, which costs seconds when many wait; other
+        connections to the same file take this lock, too, and so queue up instead."""
 
     @classmethod
     def open(
@@ -111,7 +115,8 @@ class Database:
             StorageError: the disk is full, the file is damaged or locked.
             HomeReadOnly: the file cannot be written.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+        async with self.writing:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -20,8 +21,12 @@ _ASIDE = "\n damaged: "
 
 
 @asynccontextmanager
-async def checkpointer(path: Path) -> AsyncIterator[Any]:
+async def checkpointer(path: Path, writing: asyncio.Lock) -> AsyncIterator[Any]:
     """Open the checkpoints of a home; only plain data is ever revived from them.
+
+    Args:
+        path: the home's database file.
+        writing: `Database.writing` of the same file.
 
     Raises:
         StorageError, HomeReadOnly: the file cannot be read or written.
@@ -32,6 +37,7 @@ async def checkpointer(path: Path) -> AsyncIterator[Any]:
 
     async with aiosqlite.connect(path, timeout=30) as connection:
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
+        saver.lock = writing
         try:
             await connection.execute("PRAGMA synchronous=FULL")
             await saver.setup()

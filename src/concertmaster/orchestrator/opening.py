@@ -101,7 +101,7 @@ async def open_desk(
             )
         people = People(loaded.spec.principals.principals, resolve)
         sessions = Sessions(people.find)
-        saver = await stack.enter_async_context(checkpointer(place.database))
+        saver = await stack.enter_async_context(checkpointer(place.database, database.writing))
         graph = shown_offline(compile_graph(services, sessions, saver))
         desk = Desk(
             home=place,

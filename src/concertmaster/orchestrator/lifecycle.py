@@ -57,7 +57,7 @@ class Lifecycle:
     async def resume(self, record: RunRecord) -> Run:
         """Take a decided run up again, then what was queued behind it."""
         async with self._attending(record):
-            run = await self._proceed(record, None)
+            run = await self._proceed(record)
         await self.drain(record.thread)
         return run
 
@@ -115,9 +115,9 @@ class Lifecycle:
             await self._services.trail.flush()
             return await self.face(record, None)
         record = await self._runs.update(
-            record.id, status="running", attempts=record.attempts + 1, unless=tuple(FINAL)
+            record.id, status=record.status, attempts=record.attempts + 1, unless=tuple(FINAL)
         )
-        return await self._proceed(record, None)
+        return await self._proceed(record)
 
     @contextlib.asynccontextmanager
     async def _attending(self, record: RunRecord) -> AsyncIterator[None]:
@@ -176,15 +176,19 @@ class Lifecycle:
             return await self.face(record, None)
         return await self._settle(record, self._segments.begin(record, who, progress))
 
-    async def _proceed(self, record: RunRecord, progress: Progress | None) -> Run:
+    async def _proceed(self, record: RunRecord) -> Run:
         record = await self._runs.get(record.id)
         if record.status in FINAL:
             return await self.face(record, None)
         who = self._people.again(record.principal)
         if who is None:
             return await self._turned_away(record)
+        waited = record.status == "awaiting_review"
         record = await self._runs.update(record.id, status="running", unless=tuple(FINAL))
-        return await self._settle(record, self._segments.proceed(record, who, progress))
+        if record.status in FINAL:
+            return await self.face(record, None)
+        segment = self._segments.proceed(record, who, None, waited=waited)
+        return await self._settle(record, segment)
 
     async def _turned_away(self, record: RunRecord) -> Run:
         """End a run whose principal is not known any more: nobody's authority is left for it."""
@@ -242,15 +246,24 @@ class Lifecycle:
         """Run what was queued on a thread, in order, until it waits again."""
         done = []
         for record in await self._runs.with_status("queued", thread=thread):
-            if record.id in self._attended:
-                continue
-            async with self._attending(record):
+            # A run is attended to only once the thread is held: a message that came in between
+            # then finds it unattended, and lets it go first.
+            async with self._segments.alone(thread):
+                if record.id in self._attended:
+                    continue
                 if await self._waits(thread):
                     break
                 fresh = await self._runs.get(record.id)
                 if fresh.status == "queued":
-                    done.append(await self._start_stored(fresh))
+                    done.append(await self._attended_start(fresh))
         return done
+
+    async def _attended_start(self, record: RunRecord) -> Run:
+        self._attended.add(record.id)
+        try:
+            return await self._start_stored(record)
+        finally:
+            self._attended.discard(record.id)
 
     async def face(self, record: RunRecord, turn: Turn | None) -> Run:
         """Return what callers hold of a run."""

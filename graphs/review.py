@@ -63,7 +63,7 @@ def make_review(services: Services, sessions: Sessions) -> Any:
         position = payload.get("position", -1)
         while (approval := await _pending(services.approvals, session, position)) is not None:
             answer = interrupt(hitl_request(approval))
-            await _from_inbox(services, runtime, approval, answer)
+            await _from_inbox(services, sessions, runtime, approval, answer)
         return Command(goto=Send("act", payload))
 
     return human_review
@@ -77,13 +77,16 @@ async def _pending(approvals: Approvals, session: Session, position: int) -> App
 
 
 async def _from_inbox(
-    services: Services, runtime: Runtime[Context], approval: Approval, value: Any
+    services: Services,
+    sessions: Sessions,
+    runtime: Runtime[Context],
+    approval: Approval,
+    value: Any,
 ) -> None:
     """Decide by a resume value, if an authenticated person sent one in a known form."""
-    user = runtime.server_info.user if runtime.server_info else None
+    reviewer = sessions.user_of(runtime)
     answer = read_answer(value, approval)
-    if user is None or not user.is_authenticated or answer is None:
+    if not reviewer.authenticated or answer is None:
         return
-    reviewer = Sessions().of(runtime, "").principal
     with contextlib.suppress(ApprovalError):
         await services.approvals.decide(approval.id, answer, reviewer)

@@ -51,9 +51,10 @@ class Sessions:
         session = self._open.get(token) if isinstance(token, str) else None
         if session is not None and session.thread == thread:
             return session
-        return Session(principal=self._server_user(runtime), run="", thread=thread)
+        return Session(principal=self.user_of(runtime), run="", thread=thread)
 
-    def _server_user(self, runtime: Runtime[Context]) -> Principal:
+    def user_of(self, runtime: Runtime[Context]) -> Principal:
+        """Return the server's authenticated user with the roles of now, or nobody."""
         user = runtime.server_info.user if runtime.server_info else None
         if user is None or not getattr(user, "is_authenticated", False):
             return ANONYMOUS

@@ -25,11 +25,13 @@ _INTEGERS = range(-(2**63), 2**63)
 
 
 def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """Fold an update into the turn: another run id replaces it, else fields are overwritten.
+    """Fold an update into the turn: a new request or run replaces it, else fields are overwritten.
 
     `results` and `data` are merged by key, because parallel calls write them side by side.
     """
-    if not isinstance(old, Mapping) or ("run" in new and new["run"] != old.get("run")):
+    if not isinstance(old, Mapping) or "request" in new:
+        return dict(new)
+    if "run" in new and new["run"] != old.get("run"):
         return dict(new)
     merged = {**old, **new}
     for name in _MERGED:

@@ -82,9 +82,13 @@ class Segments:
         return await self._run(record, who, {"message": record.text}, progress)
 
     async def proceed(
-        self, record: RunRecord, who: Principal, progress: Progress | None
+        self, record: RunRecord, who: Principal, progress: Progress | None, *, waited: bool
     ) -> Settled:
-        """Take a run up where its checkpoint stands: wake what was decided, or go on."""
+        """Take a run up where its checkpoint stands: wake what was decided, or go on.
+
+        A run that waited for a person and whose graph waits no more was taken on by somebody who
+        holds the graph. It begins again: what counts stands in the stores, not in its state.
+        """
         try:
             await self._mend(record)
             state = await self._graph.aget_state(self._config(record))
@@ -92,7 +96,8 @@ class Segments:
         except Exception as error:
             return await self._broken(record, error)
         turn = _turn(state.values)
-        if turn is None or turn.run != record.id:
+        foreign = waited and not state.interrupts
+        if turn is None or turn.run != record.id or foreign:
             return await self.begin(record, who, progress)
         if not state.next:
             return Settled(turn.outcome or _failed("the run ended without an outcome"), turn)

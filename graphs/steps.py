@@ -55,10 +55,8 @@ def make_step(step: StepSpec, services: Services, sessions: Sessions) -> Any:
         )
         try:
             update = await _attempt(agent, task)
-        except (GraphBubbleUp, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            update = _failure(task, error)
+        except _Failed as failed:
+            update = _failure(task, failed.error)
         return update_of(_finished(task, update))
 
     node.__name__ = step.id
@@ -76,13 +74,26 @@ async def _attempt(agent: Agent, task: Task) -> dict[str, Any]:
         wait_jitter=0.05,
     ):
         with attempt:
-            async with asyncio.timeout(limit):
-                return await agent(task)
+            try:
+                async with asyncio.timeout(limit):
+                    return await agent(task)
+            except GraphBubbleUp:
+                raise
+            except Exception as error:
+                raise _Failed(error) from None
     raise AssertionError("stamina returns or raises")
 
 
+class _Failed(Exception):
+    """An attempt that failed. Retries are logged with what was raised, so it names a type alone."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
+
+
 def _retryable(error: Exception) -> bool:
-    return not isinstance(error, GraphBubbleUp | ConfigError)
+    return isinstance(error, _Failed) and not isinstance(error.error, ConfigError)
 
 
 def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:

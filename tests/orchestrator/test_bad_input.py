@@ -150,6 +150,48 @@ async def test_approval_id_that_is_none_is_unknown(desk, id):
         await desk.decide(id, cm.Approve(), principal="li")
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (cm.Reject(reason="x" * 100_000), "100000 characters, more than the 20000"),
+        (cm.Respond(text="x" * 100_000), "100000 characters"),
+        ({"kind": "respond", "text": "x" * 100_000}, "100000 characters"),
+        (cm.Edit(arguments={"order_id": 1, "note": "x" * 100_000}), "more than 64 KB"),
+        (cm.Respond(text=" \x00\n"), "the response is empty"),
+        ({"kind": "respond", "text": ""}, "the response is empty"),
+    ],
+    ids=["reject", "respond", "mapping", "edit", "blank", "empty"],
+)
+async def test_answer_that_is_too_large_or_empty_is_refused_and_can_be_given_again(
+    desk, refunds, answer, told
+):
+    run = await desk.run("refund order 1042", principal="ana", thread="t")
+    with pytest.raises(ApprovalError, match=told):
+        await desk.decide(run.pending[0].id, answer, principal="li")
+    done = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")
+    assert (done.status, refunds()) == ("answered", [(1042, 12000)])
+
+
+async def test_odd_characters_of_a_reviewer_are_cleaned(desk):
+    run = await desk.run("refund order 1042", principal="ana", thread="t")
+    reject = cm.Reject(reason="no \x1b[2J\u202e\ud800 receipt {owner} {=slots}")
+    done = await desk.decide(run.pending[0].id, reject, principal="li")
+    assert done.outcome.text.endswith("no [2J\ufffd receipt {owner} {=slots}")
+
+
+async def test_reason_of_a_cancellation_is_cleaned_and_bounded(desk):
+    run = await desk.run("refund order 1042", principal="ana", thread="t")
+    cancelled = await desk.cancel(run.id, principal="ana", why="\ud800\x00" + "x" * 100_000)
+    assert cancelled.status == "cancelled"
+    assert len(cancelled.outcome.cause) <= 1000
+
+
+async def test_message_that_grows_when_it_is_normalised_is_not_cut(desk):
+    text = "refund 20 euros for order 1042 " + "\u0958" * 19_000
+    with pytest.raises(RequestError, match="more than the 20000 allowed"):
+        await desk.run(text, principal="ana", thread="t")
+
+
 async def test_edit_with_huge_and_odd_arguments_is_refused_in_words(desk, refunds):
     run = await desk.run("refund order 1042", principal="ana", thread="t")
     edit = cm.Edit(arguments={"order_id": 2**80, "amount_cents": 1})

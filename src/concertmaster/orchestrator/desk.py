@@ -16,6 +16,7 @@ from concertmaster.contracts import (
     AuditEvent,
     Principal,
     StreamEvent,
+    plain_text,
 )
 from concertmaster.contracts.events import RunEnded
 from concertmaster.errors import (
@@ -30,7 +31,7 @@ from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
 from concertmaster.orchestrator.people import People
-from concertmaster.orchestrator.receiving import accepted, received
+from concertmaster.orchestrator.receiving import accepted, check_answer, received
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from concertmaster.retrieval.ingest import IngestReport
 
 __all__ = ["Desk"]
+
+_LONGEST_REASON = 1000
 
 
 class Desk:
@@ -139,10 +142,12 @@ class Desk:
 
         Raises:
             ApprovalUnknown, ApprovalStale, ApprovalForbidden: the answer was refused.
+            ApprovalError: it is no answer, too large, or a response without words.
         """
         reviewer = self.people.admit(principal)
         if not isinstance(approval, str) or not approval.isprintable():
             raise ApprovalUnknown("there is no such approval here", hint="give the id of one")
+        check_answer(answer, self.services.spec.workflow.limits.message)
         async with self.home.busy():
             decided = await self.services.approvals.decide(approval, answer, reviewer)
             record = await self.runs.get(decided.run)
@@ -186,7 +191,8 @@ class Desk:
                 raise UnknownRun(f"{who.id} has no run {run!r}")
             if record.status in FINAL:
                 return await self._life.face(record, None)
-            return await self._life.cancel(record, why or f"cancelled by {who.id}", by=who.id)
+            reason = plain_text(why)[:_LONGEST_REASON] or f"cancelled by {who.id}"
+            return await self._life.cancel(record, reason, by=who.id)
 
     async def get(self, run: str) -> Run:
         """Return a stored run."""

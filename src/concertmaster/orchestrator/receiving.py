@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from concertmaster.contracts import Principal, RunRecord, new_id, now, plain_text
-from concertmaster.errors import ConfigError, RequestError
+from concertmaster.contracts import (
+    Principal,
+    RunRecord,
+    canonical,
+    new_id,
+    now,
+    plain_text,
+)
+from concertmaster.errors import ApprovalError, ConfigError, RequestError
 
-__all__ = ["accepted", "received"]
+__all__ = ["accepted", "check_answer", "received"]
 
 _ID_LIMIT = 128
+_ARGUMENTS_LIMIT = 64 * 1024
 
 
 def accepted(text: Any, limit: int) -> str:
@@ -22,15 +31,53 @@ def accepted(text: Any, limit: int) -> str:
         raise RequestError(
             f"a message is text, not {type(text).__name__}", hint="give it as a string"
         )
-    if len(text) > limit:
-        raise RequestError(
-            f"the message has {len(text)} characters, more than the {limit} allowed",
-            hint="shorten it, or raise limits.message in workflow.yaml",
-        )
+    _bounded(len(text), limit)
     cleaned = plain_text(text)
+    # Some characters become two when they are normalised.
+    _bounded(len(cleaned), limit)
     if not cleaned.strip():
         raise RequestError("the message is empty", hint="write what you want to know or do")
     return cleaned
+
+
+def _bounded(length: int, limit: int) -> None:
+    if length > limit:
+        raise RequestError(
+            f"the message has {length} characters, more than the {limit} allowed",
+            hint="shorten it, or raise limits.message in workflow.yaml",
+        )
+
+
+def check_answer(answer: Any, limit: int) -> None:
+    """Refuse an answer to an approval that is too large to be kept, or that says nothing.
+
+    Raises:
+        ApprovalError: the words have more than `limit` characters, the edited arguments more than
+            64 KB, or a response has no words.
+    """
+    given = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", {})
+    words = [given.get(name) for name in ("reason", "text")]
+    longest = max((len(w) for w in words if isinstance(w, str)), default=0)
+    if longest > limit:
+        raise ApprovalError(
+            f"the answer has {longest} characters, more than the {limit} allowed",
+            hint="shorten it, or raise limits.message in workflow.yaml",
+        )
+    text = given.get("text")
+    if isinstance(text, str) and not plain_text(text).strip():
+        raise ApprovalError("the response is empty", hint="write what the requester is told")
+    if _size(given.get("arguments")) > _ARGUMENTS_LIMIT:
+        raise ApprovalError(
+            f"the edited arguments have more than {_ARGUMENTS_LIMIT // 1024} KB",
+            hint="keep large values where the tool can read them, and pass a reference",
+        )
+
+
+def _size(arguments: Any) -> int:
+    try:
+        return len(canonical(arguments))
+    except (ValueError, RecursionError):
+        return 0  # No plain JSON: the approvals' own check says so.
 
 
 def received(text: str, who: Principal, thread: Any, workspace: str) -> RunRecord:

@@ -99,10 +99,11 @@ class Segments:
         foreign = waited and not state.interrupts
         if turn is None or turn.run != record.id or foreign:
             return await self.begin(record, who, progress)
-        if not state.next:
-            return Settled(turn.outcome or _failed("the run ended without an outcome"), turn)
+        if not state.next and turn.outcome is not None:
+            return Settled(turn.outcome, turn)
         if not state.interrupts:
-            return await self._run(record, who, None, progress)
+            # Cut off in the middle: whatever was checkpointed on the way out, begin again.
+            return await self.begin(record, who, progress)
         wake = {i.id: "wake" for i in state.interrupts if _approval(i.value) in decided}
         if not wake:
             return Settled(self._waiting(), turn)

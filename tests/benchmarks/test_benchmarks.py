@@ -1,0 +1,80 @@
+"""Every benchmark runs and ends with one JSON object of the documented keys."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+BANK = {
+    "queries",
+    "hit_at_10",
+    "ndcg_at_10",
+    "answered",
+    "escalated",
+    "refused",
+    "failed",
+    "sentences_supported",
+    "internal_leaks",
+    "p50_ms",
+    "p95_ms",
+    "peak_rss",
+    "environment",
+}
+MAIN = {
+    "import_ms",
+    "help_ms",
+    "turn_p50_ms",
+    "turn_p95_ms",
+    "bytes_200_turns",
+    "bytes_100_turns",
+    "parallel_threads",
+    "parallel_errors",
+    "environment",
+}
+
+
+def figures(root, *command):
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("principal", ["customer", "staff"])
+def test_bank_benchmark_runs_on_real_documents_without_a_leak(
+    root, shared_data, tmp_path, principal
+):
+    lines = (shared_data / "rho_bank" / "documents.jsonl").read_text().splitlines()
+    documents = [json.loads(line) for line in lines]
+    internal = [d for d in documents if d["title"].startswith("Internal:")][:8]
+    public = [d for d in documents if not d["title"].startswith("Internal:")][:24]
+    queries = (shared_data / "rho_bank" / "queries_dev.jsonl").read_text().splitlines()[:3]
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps(d) for d in internal + public))
+    (tmp_path / "q.jsonl").write_text("\n".join(queries))
+    found = figures(
+        root,
+        "benchmarks/rho_bank.py",
+        *("--documents", tmp_path / "d.jsonl", "--queries", tmp_path / "q.jsonl"),
+        *("--principal", principal),
+    )
+    assert set(found) >= BANK
+    assert found["internal_documents"] == 8
+    assert found["internal_leaks"] == 0
+    assert found["failed"] == 0
+
+
+def test_main_job_benchmark_runs(root):
+    found = figures(
+        root,
+        "benchmarks/main_job.py",
+        *("--turns", 4, "--thread-turns", 4, "--parallel", 5),
+    )
+    assert set(found) >= MAIN
+    assert found["parallel_errors"] == 0

@@ -1,6 +1,7 @@
 """Ctrl-C, callers that go away and runs that are cancelled, at any moment."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -219,3 +220,15 @@ async def test_queued_messages_follow_in_order_before_a_new_one(desk, refunds):
     await asyncio.gather(deciding, new)
     assert {r.status for r in await desk.history("t")} == {"answered"}
     assert refunds() == [(1042, 12000), (1, 100), (2, 100), (3, 100), (4, 100)]
+
+
+async def test_stream_that_is_not_read_to_its_end_leaves_no_run_unfinished(desk, refunds):
+    async with contextlib.aclosing(desk.stream(PAY, principal="ana", thread="t")) as stream:
+        async for event in stream:
+            if event.kind == "step_started":
+                break
+    (left,) = await desk.history("t")
+    assert left.status in ("cancelled", "answered", "escalated")
+    after = await desk.run("refund 10 euros for order 7", principal="ana", thread="t")
+    assert after.status == "answered"
+    assert len(refunds()) == (1 if left.status == "cancelled" else 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from concertmaster.audit.bounds import bounded, bounded_text
@@ -120,20 +121,22 @@ class Trail:
         """
         if not self._buffer:
             return
-        written = await self.database.write(self.store)
-        for id_ in written:
-            self._buffer.pop(id_, None)
+        await self.database.write(self.store)
 
     def store(self, connection: sqlite3.Connection, *events: AuditEvent) -> frozenset[str]:
         """Write what waits and then `events` inside the caller's transaction; return their ids.
 
         For stores of this database whose change and whose event must both happen or not at all.
-        Call it within `Database.write`. The buffer is emptied by the next flush, which
-        passes over what is stored already.
+        Call it within `Database.write`. What waited is forgotten once that is committed.
         """
         rows = self._buffer.copy() | {event.id: to_envelope(event) for event in events}
         connection.executemany(_INSERT, [{"id": i, "envelope": text} for i, text in rows.items()])
+        self.database.after_commit(partial(self._forget, tuple(rows)))
         return frozenset(rows)
+
+    def _forget(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            self._buffer.pop(id_, None)
 
     async def events(
         self,

@@ -39,6 +39,23 @@ def test_migration_that_fails_leaves_nothing_behind(tmp_path):
     database.close()
 
 
+async def test_what_follows_a_commit_follows_no_rollback(tmp_path):
+    database = Database.open(tmp_path / "d.sqlite3", [ONE])
+    told = []
+
+    def work(connection, fails):
+        database.after_commit(lambda: told.append(fails))
+        if fails:
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await database.write(lambda c: work(c, True))
+    await database.write(lambda c: work(c, False))
+    await database.write(lambda c: None)
+    assert told == [False]
+    database.close()
+
+
 async def test_work_that_raises_is_rolled_back(tmp_path):
     database = Database.open(tmp_path / "d.sqlite3", [ONE])
 

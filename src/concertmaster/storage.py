@@ -40,6 +40,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="concertmaster-db")
+        self._committed: list[Callable[[], None]] = []
         self.path = path
         self.read_only = read_only
         self.writing = asyncio.Lock()
@@ -122,7 +123,15 @@ class Database:
         """Run `work`, which only reads."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` run once the present transaction is committed, and not if it is rolled back.
+
+        To be used by what runs within `write`; it is called in the same thread.
+        """
+        self._committed.append(call)
+
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._committed = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -134,6 +143,8 @@ class Database:
                 raise
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
+        for call in self._committed:
+            call()
         return result
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -160,6 +160,26 @@ async def test_store_writes_with_the_callers_transaction_or_not_at_all(
     assert trail.pending_count == 0
 
 
+async def test_what_was_stored_with_another_transaction_waits_no_more(
+    trail: Trail, database: Database
+):
+    trail.emit("run.started", why="one", actor="ana")
+    await database.write(trail.store)
+    assert trail.pending_count == 0
+    trail.emit("run.ended", why="two", actor="ana")
+
+    def twice_and_fails(connection: sqlite3.Connection) -> None:
+        trail.store(connection)
+        trail.store(connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.write(twice_and_fails)
+    assert trail.pending_count == 1
+    await trail.flush()
+    assert [e.why for e in await trail.events()] == ["one", "two"]
+
+
 async def test_events_filters(trail: Trail, database: Database):
     for n in range(6):
         trail.emit(

@@ -53,6 +53,12 @@ async def test_window_and_checkpoints_stay_bounded(workspace, home):
     assert len(history) == 12
 
 
+async def test_trail_keeps_nothing_in_memory_between_messages(desk):
+    for number in range(5):
+        await desk.run(f"refund 1 euro for order {number}", principal="ana", thread="t")
+        assert desk.services.trail.pending_count == 0
+
+
 async def test_disk_use_of_a_thread_grows_evenly(workspace, home):
     sizes = []
     async with cm.open(workspace, home=home) as desk:

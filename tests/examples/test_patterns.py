@@ -430,8 +430,11 @@ async def test_the_same_search_finds_what_its_readers_may_see(trained):
     async with cm.open(folder, home=home) as desk:
         run = await desk.run("What are the salary bands for engineers?", principal="pia")
         assert run.status == "answered"
+        events = " ".join(e.model_dump_json() for e in await desk.events())
     secrets = secrets_of(folder / "knowledge" / "hr" / "salary_reviews.md")
     assert any(secret in stored(home) for secret in secrets)
+    # Not even then does the trail repeat what documents say.
+    assert not any(secret in events for secret in secrets)
 
 
 async def test_thread_forgets_an_answer_whose_document_is_no_longer_the_readers(trained):

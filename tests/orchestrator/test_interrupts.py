@@ -98,7 +98,8 @@ async def test_caller_that_goes_away_leaves_no_run_unfinished(desk, refunds, aft
     last = await desk.run(PAY, principal="ana", thread="t")
     assert last.status == "answered"
     runs = await desk.history("t")
-    assert {r.status for r in runs} <= {"answered", "cancelled", "escalated"}
+    for run in runs:
+        assert run.status in ("answered", "cancelled", "escalated"), run.outcome
     done = [r for r in runs if r.status == "answered"]
     assert len(refunds()) == len(set(refunds()))
     assert len(done) <= len(refunds())

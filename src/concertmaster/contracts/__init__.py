@@ -11,14 +11,25 @@ from concertmaster.contracts.approval import (
     Vote,
 )
 from concertmaster.contracts.base import Record, canonical, digest, new_id, now, plain_text
-from concertmaster.contracts.decision import Allow, Decision, Deny, Review, ReviewNeed
+from concertmaster.contracts.decision import (
+    Allow,
+    Decision,
+    Deny,
+    Duty,
+    Notify,
+    Redact,
+    Review,
+    ReviewNeed,
+)
 from concertmaster.contracts.draft import Draft, Finding, Sentence, Verdict
 from concertmaster.contracts.events import AuditEvent, StreamEvent
 from concertmaster.contracts.evidence import Citation, Evidence, Retrieved
+from concertmaster.contracts.history import History, Past
 from concertmaster.contracts.intent import Alternative, Intent
 from concertmaster.contracts.labels import Confidentiality, Label, Trust
 from concertmaster.contracts.outcome import FINAL, Outcome, Status
 from concertmaster.contracts.principal import ANONYMOUS, EVERYONE, Principal, Readers
+from concertmaster.contracts.provenance import Origin, Provenance, ValueOrigin
 from concertmaster.contracts.request import Request
 from concertmaster.contracts.run import RunRecord
 from concertmaster.contracts.tool import ToolShape
@@ -41,18 +52,25 @@ __all__ = [
     "Decision",
     "Deny",
     "Draft",
+    "Duty",
     "Edit",
     "Evidence",
     "Finding",
+    "History",
     "Hop",
     "Intent",
     "Label",
     "Memory",
     "Message",
+    "Notify",
+    "Origin",
     "Outcome",
+    "Past",
     "Principal",
+    "Provenance",
     "Readers",
     "Record",
+    "Redact",
     "Reject",
     "Request",
     "Respond",
@@ -68,6 +86,7 @@ __all__ = [
     "Trust",
     "Turn",
     "Usage",
+    "ValueOrigin",
     "Verdict",
     "Vote",
     "canonical",

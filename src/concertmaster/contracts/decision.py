@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from concertmaster.contracts.base import Record
+from concertmaster.contracts.provenance import Provenance
 
-__all__ = ["Allow", "Decision", "Deny", "Obligation", "Review", "ReviewNeed"]
+__all__ = ["Allow", "Decision", "Deny", "Duty", "Notify", "Redact", "Review", "ReviewNeed"]
 
 
 class ReviewNeed(Record):
@@ -18,27 +19,39 @@ class ReviewNeed(Record):
     count: int = Field(default=1, ge=1)
 
 
-class Obligation(Record):
-    """A duty that rides on a policy, as written: `review:finance`, `review:2-of:risk`."""
+class Redact(Record):
+    """The field of this name is taken out of the call's result before anything sees it."""
 
-    kind: Literal["review"]
-    text: str
-    policy: str
+    kind: Literal["redact"] = "redact"
+    field: str
+
+
+class Notify(Record):
+    """The people with this role are told that the call took place."""
+
+    kind: Literal["notify"] = "notify"
+    role: str
+
+
+Duty = Annotated[Redact | Notify, Field(discriminator="kind")]
+"""What must happen besides if the call runs. The third kind of obligation is a `ReviewNeed`."""
 
 
 class _Decided(Record):
-    """What every decision records: the call, the rules that decided, the bundle they came from."""
+    """What every decision records: the call, the rules that decided, their bundle, the origins."""
 
     call: str
     policies: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     bundle: str = ""
+    provenance: Provenance | None = None
 
 
 class Allow(_Decided):
     """The call may run now."""
 
     kind: Literal["allow"] = "allow"
+    duties: tuple[Duty, ...] = ()
 
 
 class Review(_Decided):
@@ -46,6 +59,7 @@ class Review(_Decided):
 
     kind: Literal["review"] = "review"
     needs: tuple[ReviewNeed, ...] = Field(min_length=1)
+    duties: tuple[Duty, ...] = ()
 
 
 class Deny(_Decided):

@@ -13,7 +13,11 @@ __all__ = ["ToolShape"]
 
 
 class ToolShape(Record):
-    """A tool without its function. `arguments` and `facts` are JSON Schemas of objects."""
+    """A tool without its function. `arguments` and `facts` are JSON Schemas of objects.
+
+    `targets` are the arguments that decide whom or what a call reaches; None stands for all of
+    them. `asks` are the phrases by which people ask for the tool's effect.
+    """
 
     name: str
     effect: Literal["read", "write", "irreversible"]
@@ -22,6 +26,8 @@ class ToolShape(Record):
     label: Confidentiality = Confidentiality.restricted
     trust: Trust = Trust.untrusted
     clearance: Confidentiality = Confidentiality.public
+    targets: tuple[str, ...] | None = None
+    asks: tuple[str, ...] = ()
 
     @property
     def consequential(self) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from concertmaster.contracts import Label, Principal, digest
+from concertmaster.contracts import History, Label, Principal, digest
 from concertmaster.contracts.spec import ReviewSpec
+from concertmaster.policies.provenance import Sources
 
 __all__ = ["Call"]
 
 _UNTRUSTED = Label()
+_NO_SOURCES = Sources()
+_NO_PAST = History()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,10 @@ class Call:
         facts: what the tool's fact resolver found; None if the tool has none.
         facts_error: why the facts could not be had; the call is then denied.
         intent: the classified intent, a hint and no authority.
-        label: where the arguments come from and who may see them.
+        label: the join of everything that was read before the call.
+        sources: where its values may stand: the principal's words, results, documents.
+        history: what was done before in its run and on its thread.
+        offered: the tools that the principal's intent declares.
     """
 
     tool: str
@@ -41,6 +47,9 @@ class Call:
     facts_error: str | None = None
     intent: str | None = None
     label: Label = _UNTRUSTED
+    sources: Sources = _NO_SOURCES
+    history: History = _NO_PAST
+    offered: frozenset[str] = frozenset()
 
     def digest(self) -> str:
         """Return the digest of what would run, the same as `Action.call_digest`.

@@ -13,7 +13,9 @@ from concertmaster.contracts import (
     Allow,
     Decision,
     Deny,
+    Duty,
     Principal,
+    Provenance,
     Review,
     ReviewNeed,
     ToolShape,
@@ -22,8 +24,9 @@ from concertmaster.contracts import (
 from concertmaster.errors import PolicyError
 from concertmaster.policies.bundle import Policy, read_bundle
 from concertmaster.policies.call import Call
-from concertmaster.policies.lowering import NotLowered, lower, refuse_hostile
-from concertmaster.policies.obligations import merge_needs, parse_obligation
+from concertmaster.policies.context import context_of
+from concertmaster.policies.lowering import NotLowered
+from concertmaster.policies.obligations import merge_duties, merge_needs, parse_obligation
 from concertmaster.policies.schema import vocabulary
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class PolicyEngine:
         self._words = vocabulary(shapes)
         schema = self._words.cedar_schema()
         self._schema = cedarpy.Schema.from_json_str(json.dumps(schema))
+        self._shapes = dict(shapes)
         self._tools = {name: _tool_entity(name, shape) for name, shape in shapes.items()}
         self._slices = self._sliced()
         self.bundle = digest({"policies": [p.text for p in self.policies], "schema": schema})
@@ -76,16 +80,19 @@ class PolicyEngine:
         """Return the policies to which calls of this tool are put."""
         return tuple(p for p in self.policies if p.governs(tool))
 
-    def decide(self, call: Call, workspace: str, *, digest: str) -> Decision:
+    def decide(
+        self, call: Call, provenance: Provenance, workspace: str, *, digest: str
+    ) -> Decision:
         """Return Cedar's decision for a call, whose digest goes into it.
 
         It may raise: the gate, through which every call goes, turns that into a denial.
         """
-        about = {"call": digest, "bundle": self.bundle}
-        if call.tool not in self._tools:
+        about = {"call": digest, "bundle": self.bundle, "provenance": provenance}
+        shape = self._shapes.get(call.tool)
+        if shape is None:
             return Deny(**about, reasons=(f"the policies know no tool {call.tool!r}",))
         try:
-            context = self._context(call, workspace)
+            context = context_of(call, provenance, shape, self._words, workspace)
         except NotLowered as error:
             return Deny(**about, reasons=(f"the call cannot be put to the policies: {error}",))
         policies, parsed = self._slices[call.tool]
@@ -101,28 +108,6 @@ class PolicyEngine:
             self._schema,
         )
         return _decided(result, policies, call.tool, about)
-
-    def _context(self, call: Call, workspace: str) -> dict[str, Any]:
-        arguments, facts = self._words.arguments[call.tool], self._words.facts[call.tool]
-        if call.facts is None and facts.names:
-            raise NotLowered("its facts were not looked up")
-        refuse_hostile(call.arguments)
-        for name in call.arguments:
-            if name not in arguments.names:
-                raise NotLowered("an argument is not declared by the tool")
-        context: dict[str, Any] = {
-            "args": lower(arguments, call.arguments, noun="argument"),
-            "facts": lower(facts, call.facts or {}, noun="fact"),
-            "step": call.step,
-            "workspace": workspace,
-            "label": {
-                "trusted": bool(call.label.trust),
-                "confidentiality": call.label.confidentiality.name,
-            },
-        }
-        if call.intent is not None:
-            context["intent"] = call.intent
-        return context
 
     def _sliced(self) -> dict[str, tuple[tuple[Policy, ...], PolicySet]]:
         """Return each tool's policies, parsed; tools with the same ones share the handle."""
@@ -156,12 +141,16 @@ def _user_entity(principal: Principal) -> dict[str, Any]:
 
 
 def _tool_entity(name: str, shape: ToolShape) -> dict[str, Any]:
-    attributes = {"effect": shape.effect, "consequential": shape.consequential}
+    attributes = {
+        "effect": shape.effect,
+        "consequential": shape.consequential,
+        "clearance": shape.clearance.name,
+    }
     return {"uid": {"type": "Tool", "id": name}, "attrs": attributes, "parents": []}
 
 
 def _decided(
-    result: AuthzResult, policies: tuple[Policy, ...], tool: str, about: dict[str, str]
+    result: AuthzResult, policies: tuple[Policy, ...], tool: str, about: dict[str, Any]
 ) -> Decision:
     answer, errors = result.decision.name, result.diagnostics.errors
     if errors or answer not in ("Allow", "Deny"):
@@ -176,20 +165,22 @@ def _decided(
     if not determining or any(policy.effect != "permit" for policy in determining):
         return Deny(**about, policies=ids, reasons=("the policies gave no clear answer",))
     needs: list[ReviewNeed] = []
+    duties: list[Duty] = []
     for policy in determining:
         for text in policy.obligations:
-            need = parse_obligation(text)
-            if need is None:
+            stated = parse_obligation(text)
+            if stated is None:
                 reason = f"the policy {policy.id} asks for a duty that nobody understands"
                 return Deny(**about, policies=ids, reasons=(reason,))
-            needs.append(need)
-    reasons = _sentences(determining)
-    if needs:
-        return Review(**about, policies=ids, reasons=reasons, needs=merge_needs(needs))
-    return Allow(**about, policies=ids, reasons=reasons)
+            if isinstance(stated, ReviewNeed):
+                needs.append(stated)
+            else:
+                duties.append(stated)
+    about |= {"policies": ids, "reasons": _sentences(determining), "duties": merge_duties(duties)}
+    return Review(**about, needs=merge_needs(needs)) if needs else Allow(**about)
 
 
-def _failed(errors: Sequence[str], policies: tuple[Policy, ...], about: dict[str, str]) -> Deny:
+def _failed(errors: Sequence[str], policies: tuple[Policy, ...], about: dict[str, Any]) -> Deny:
     # Cedar's words hold the values of the call, so they are not passed on.
     failing = _at([f"policy{n}" for e in errors for n in re.findall(r"`policy(\d+)`", e)], policies)
     why = "an integer overflowed" if any("overflow" in error for error in errors) else "an error"

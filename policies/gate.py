@@ -8,12 +8,16 @@ from concertmaster.contracts import Decision, Deny, Review, ReviewNeed, ToolShap
 from concertmaster.policies.call import Call
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.obligations import merge_needs
+from concertmaster.policies.provenance import trace
 
 __all__ = ["Call", "Gate"]
 
 
 class Gate:
     """Decides calls: the tool is known, the step may use it, the policies permit it.
+
+    Where each value of the call comes from is computed here, from the sources given with the
+    call, so that no caller can claim an origin.
 
     >>> from concertmaster.contracts import Principal
     >>> from concertmaster.contracts.spec import ReviewSpec
@@ -65,7 +69,8 @@ class Gate:
         if call.facts_error is not None:
             why = f"the facts that decide about {call.tool} could not be had: {call.facts_error}"
             return self._deny(digest, why)
-        decision = self._engine.decide(call, self._workspace, digest=digest)
+        provenance = trace(shape, call.arguments, call.sources, offered=call.offered)
+        decision = self._engine.decide(call, provenance, self._workspace, digest=digest)
         if call.review.mode == "always" and shape.consequential:
             return self._reviewed(decision, call)
         return decision
@@ -85,6 +90,8 @@ class Gate:
             reasons=(*decision.reasons, f"the step {call.step} has every such call reviewed"),
             bundle=decision.bundle,
             needs=merge_needs((*asked, *own)),
+            duties=decision.duties,
+            provenance=decision.provenance,
         )
 
     def _deny(self, digest: str, why: str) -> Decision:

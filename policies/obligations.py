@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from concertmaster.contracts import ReviewNeed
+from concertmaster.contracts import Duty, Notify, Redact, ReviewNeed
 
-__all__ = ["KNOWN_FORMS", "merge_needs", "parse_obligation", "split_obligations"]
+__all__ = [
+    "KNOWN_FORMS",
+    "Obligation",
+    "merge_duties",
+    "merge_needs",
+    "parse_obligation",
+    "split_obligations",
+]
 
-KNOWN_FORMS = '"review:ROLE" or "review:N-of:ROLE"'
+KNOWN_FORMS = '"review:ROLE", "review:N-of:ROLE", "redact:FIELD" or "notify:ROLE"'
 """The forms that are understood, for messages."""
 
+Obligation = ReviewNeed | Duty
+"""What an obligation states: a review before the call, or a duty when it takes place."""
+
 _REVIEW = re.compile(r"review:(?:([1-9][0-9]?)-of:)?([A-Za-z0-9_-]{1,64})")
+_REDACT = re.compile(r"redact:([A-Za-z_][A-Za-z0-9_-]{0,63})")
+_NOTIFY = re.compile(r"notify:([A-Za-z0-9_-]{1,64})")
 
 
 def split_obligations(text: str) -> tuple[str, ...]:
@@ -20,16 +32,27 @@ def split_obligations(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def parse_obligation(text: str) -> ReviewNeed | None:
-    """Return the need that an obligation states, or None if it is not understood.
+def parse_obligation(text: str) -> Obligation | None:
+    """Return what an obligation states, or None if it is not understood.
 
     >>> parse_obligation("review:2-of:risk")
     ReviewNeed(role='risk', count=2)
+    >>> parse_obligation("redact:iban")
+    Redact(kind='redact', field='iban')
     """
-    match = _REVIEW.fullmatch(text)
-    if match is None:
-        return None
-    return ReviewNeed(role=match[2], count=int(match[1] or 1))
+    if match := _REVIEW.fullmatch(text):
+        return ReviewNeed(role=match[2], count=int(match[1] or 1))
+    if match := _REDACT.fullmatch(text):
+        return Redact(field=match[1])
+    if match := _NOTIFY.fullmatch(text):
+        return Notify(role=match[1])
+    return None
+
+
+def merge_duties(duties: Iterable[Duty]) -> tuple[Duty, ...]:
+    """Return each duty once, redactions first, in a stable order."""
+    ordered = {duty.model_dump_json(): duty for duty in duties}
+    return tuple(sorted(ordered.values(), key=lambda d: (d.kind != "redact", d.model_dump_json())))
 
 
 def merge_needs(needs: Iterable[ReviewNeed]) -> tuple[ReviewNeed, ...]:

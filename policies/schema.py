@@ -1,9 +1,12 @@
 """The Cedar schema of a workspace, generated from its tools.
 
 entity User = { id, name?, authenticated, roles: Set<String>, groups: Set<String>, tenant? };
-entity Tool = { effect, consequential };
+entity Tool = { effect, consequential, clearance };
 action "refund_payment" appliesTo { principal: User, resource: Tool, context: {
-    args: { … }, facts: { … }, step, workspace, intent?, label: { trusted, confidentiality }
+    args: { … }, facts: { … }, step, workspace, intent?,
+    label: { trusted, confidentiality, cleared },
+    provenance: { trusted, untrusted, composed, targets_trusted, content_trusted, asked },
+    history: { run: { done, calls, consequential, refused }, thread: { the same } }
 } };
 """
 
@@ -37,8 +40,35 @@ USER_ATTRIBUTES: Mapping[str, Field] = {
     "groups": _TEXTS,
     "tenant": _MAYBE_TEXT,
 }
-_TOOL_ATTRIBUTES: Mapping[str, Field] = {"effect": _TEXT, "consequential": _FLAG}
-_LABEL_ATTRIBUTES: Mapping[str, Field] = {"trusted": _FLAG, "confidentiality": _TEXT}
+_COUNT = Field(kind="integer", required=True)
+_TOOL_ATTRIBUTES: Mapping[str, Field] = {
+    "effect": _TEXT,
+    "consequential": _FLAG,
+    "clearance": _TEXT,
+}
+_LABEL_ATTRIBUTES: Mapping[str, Field] = {
+    "trusted": _FLAG,
+    "confidentiality": _TEXT,
+    "cleared": _FLAG,
+}
+_PROVENANCE_ATTRIBUTES: Mapping[str, Field] = {
+    "trusted": _TEXTS,
+    "untrusted": _TEXTS,
+    "composed": _TEXTS,
+    "targets_trusted": _FLAG,
+    "content_trusted": _FLAG,
+    "asked": _FLAG,
+}
+_PAST_ATTRIBUTES: Mapping[str, Field] = {
+    "done": _TEXTS,
+    "calls": _COUNT,
+    "consequential": _COUNT,
+    "refused": _COUNT,
+}
+_PASTS = ("run", "thread")
+_CONTEXT = frozenset(
+    {"args", "facts", "step", "workspace", "intent", "label", "provenance", "history"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +96,13 @@ class Vocabulary:
             ("args", self.arguments[tool].visible),
             ("facts", self.facts[tool].visible),
             ("label", _LABEL_ATTRIBUTES),
+            ("provenance", _PROVENANCE_ATTRIBUTES),
         ):
             context["attributes"][name] = _record(record)
+        context["attributes"]["history"] = {
+            "type": "Record",
+            "attributes": {past: _record(_PAST_ATTRIBUTES) for past in _PASTS},
+        }
         return {
             "appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Tool"], "context": context}
         }
@@ -83,12 +118,18 @@ class Vocabulary:
             case ("resource",):
                 return frozenset(_TOOL_ATTRIBUTES)
             case ("context",):
-                return frozenset({"args", "facts", "step", "workspace", "intent", "label"})
+                return _CONTEXT
             case ("context", "args" | "facts" as part):
                 source = self.arguments if part == "args" else self.facts
                 return frozenset().union(*(source[tool].visible for tool in tools))
             case ("context", "label"):
                 return frozenset(_LABEL_ATTRIBUTES)
+            case ("context", "provenance"):
+                return frozenset(_PROVENANCE_ATTRIBUTES)
+            case ("context", "history"):
+                return frozenset(_PASTS)
+            case ("context", "history", "run" | "thread"):
+                return frozenset(_PAST_ATTRIBUTES)
         return None
 
     def why_hidden(self, name: str, tools: frozenset[str]) -> str | None:

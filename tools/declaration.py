@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
@@ -27,6 +27,7 @@ from pydantic_core import PydanticSerializationError
 from concertmaster.contracts import Confidentiality, ToolShape, Trust, canonical
 from concertmaster.errors import ConfigError, ToolError
 from concertmaster.tools.context import ToolContext
+from concertmaster.tools.endorsing import Endorser
 from concertmaster.tools.langchain import describe_langchain, is_langchain_tool
 from concertmaster.tools.signature import Described, describe_function, returned_schema
 
@@ -66,6 +67,9 @@ class Tool:
     trust: Trust
     clearance: Confidentiality
     timeout: float
+    targets: tuple[str, ...] | None = None
+    asks: tuple[str, ...] = ()
+    endorser: Endorser | None = field(default=None, repr=False)
     facts: FactResolver | None = field(default=None, repr=False)
     reconcile: Reconciler | None = field(default=None, repr=False)
     fallback: str | None = None
@@ -97,7 +101,25 @@ class Tool:
             label=self.label,
             trust=self.trust,
             clearance=self.clearance,
+            targets=self.targets,
+            asks=self.asks,
         )
+
+    def endorsed(self, output: Any) -> Any:
+        """Return the part of an output that is trusted, as plain JSON; None if nothing is.
+
+        An endorser that fails endorses nothing.
+        """
+        if self.trust is Trust.trusted:
+            return output
+        if self.endorser is None:
+            return None
+        try:
+            part = self.endorser(output)
+            canonical(part)
+        except Exception:
+            return None
+        return part
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as plain JSON, checked against the declared types.
@@ -152,8 +174,10 @@ def declare(
     name: str | None = ...,
     idempotent: bool = ...,
     label: str = ...,
-    trusted: bool = ...,
+    trusted: bool | Endorser = ...,
     clearance: str = ...,
+    targets: Sequence[str] | None = ...,
+    asks: Sequence[str] = ...,
     timeout: float = ...,
     facts: FactResolver | None = ...,
     reconcile: Reconciler | None = ...,
@@ -167,8 +191,10 @@ def declare(
     name: str | None = ...,
     idempotent: bool = ...,
     label: str = ...,
-    trusted: bool = ...,
+    trusted: bool | Endorser = ...,
     clearance: str = ...,
+    targets: Sequence[str] | None = ...,
+    asks: Sequence[str] = ...,
     timeout: float = ...,
     facts: FactResolver | None = ...,
     reconcile: Reconciler | None = ...,
@@ -183,8 +209,10 @@ def declare(
     name: str | None = None,
     idempotent: bool = False,
     label: str = "restricted",
-    trusted: bool = False,
+    trusted: bool | Endorser = False,
     clearance: str = "public",
+    targets: Sequence[str] | None = None,
+    asks: Sequence[str] = (),
     timeout: float = 20.0,
     facts: FactResolver | None = None,
     reconcile: Reconciler | None = None,
@@ -199,8 +227,11 @@ def declare(
         name: the tool's name, the function's own by default.
         idempotent: a second call with the same idempotency key does nothing more.
         label: confidentiality of what it returns: `public`, `internal` or `restricted`.
-        trusted: whether its output may stand for a trusted source.
+        trusted: whether its output may stand for a trusted source, or an endorser: a function
+            that takes the output and returns the part that may (see `tools.endorsing`).
         clearance: the highest confidentiality that its arguments may carry out.
+        targets: the arguments that decide whom or what a call reaches; all of them by default.
+        asks: the phrases by which people ask for its effect, such as `"send email"`.
         timeout: seconds for one attempt.
         facts: resolver of the facts that policies need beyond the arguments.
         reconcile: looks up whether a call took effect when that is in doubt.
@@ -216,6 +247,7 @@ def declare(
         described = _describe(target, name)
         called = _checked_name(described.name)
         _check_consistent(called, effect, timeout, reconcile=reconcile, waiver=waiver)
+        _check_targets(called, targets, described.arguments)
         return Tool(
             name=called,
             description=described.description,
@@ -224,9 +256,12 @@ def declare(
             effect=effect,
             idempotent=idempotent or effect == "read",
             label=_level(label, called),
-            trust=Trust.trusted if trusted else Trust.untrusted,
+            trust=Trust.trusted if trusted is True else Trust.untrusted,
             clearance=_level(clearance, called),
             timeout=float(timeout),
+            targets=None if targets is None else tuple(targets),
+            asks=_phrases(called, asks),
+            endorser=trusted if callable(trusted) else None,
             facts=facts,
             reconcile=reconcile,
             fallback=fallback,
@@ -279,6 +314,22 @@ def _check_consistent(
             f"tool {tool}: a read has no effect to reconcile and needs no waiver",
             hint="take them away, or declare effect='write' or 'irreversible'",
         )
+
+
+def _check_targets(tool: str, targets: Sequence[str] | None, arguments: type[BaseModel]) -> None:
+    declared = {about.alias or name for name, about in arguments.model_fields.items()}
+    unknown = sorted(set(targets or ()) - declared)
+    if unknown or isinstance(targets, str):
+        raise ConfigError(
+            f"tool {tool}: targets names {', '.join(unknown) or 'one text'}",
+            hint=f"give a list of its arguments: {', '.join(sorted(declared)) or 'it has none'}",
+        )
+
+
+def _phrases(tool: str, asks: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(asks, str) or not all(isinstance(p, str) and p.strip() for p in asks):
+        raise ConfigError(f"tool {tool}: asks is no list of phrases", hint='write asks=["send"]')
+    return tuple(asks)
 
 
 def _level(name: str, tool: str) -> Confidentiality:

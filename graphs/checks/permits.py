@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from concertmaster.contracts import ReviewNeed
 from concertmaster.contracts.spec import StepSpec
 from concertmaster.errors import ConfigError
 from concertmaster.graphs.checks.subject import Place, Subject
@@ -48,6 +49,10 @@ def _bundle(subject: Subject) -> Bundle | None:
     return read_bundle(subject.workspace.policies, shapes)
 
 
+def _reviews(obligation: str) -> bool:
+    return isinstance(parse_obligation(obligation), ReviewNeed)
+
+
 def _permits(policies: Sequence[Policy], tool: str) -> list[Policy]:
     return [p for p in policies if p.effect == "permit" and p.governs(tool)]
 
@@ -72,7 +77,7 @@ def _review(
         yield subject.error(place, "no-review", f"{told} never has it reviewed", hint)
     elif review.mode == "policy" and policies is not None:
         permits = _permits(policies, tool.name)
-        if not permits or any(parse_obligation(o) for p in permits for o in p.obligations):
+        if not permits or any(_reviews(o) for p in permits for o in p.obligations):
             return
         told = f"{told} leaves its review to policies, none of which asks for one"
         hint = f'add @obligation("review:ROLE") to a policy that permits it, {hint}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from concertmaster.contracts import Notify, ReviewNeed
 from concertmaster.errors import ConfigError
 from concertmaster.graphs.checks.subject import Subject
 from concertmaster.graphs.problems import Problem
@@ -33,9 +34,9 @@ def check_roles(subject: Subject) -> Iterator[Problem]:
         return
     for policy in read_bundle(subject.workspace.policies, shapes).policies:
         for text in policy.obligations:
-            need = parse_obligation(text)
-            if need is not None and need.role not in held:
-                told = f"policy {policy.id!r} asks for the role {need.role!r}, which nobody has"
+            stated = parse_obligation(text)
+            if isinstance(stated, ReviewNeed | Notify) and stated.role not in held:
+                told = f"policy {policy.id!r} asks for the role {stated.role!r}, which nobody has"
                 yield Problem(
                     severity="warning",
                     code="unheld-role",

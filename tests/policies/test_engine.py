@@ -73,7 +73,7 @@ def test_policies_that_say_the_same_give_one_reason(gate_of: Callable[..., Gate]
 def test_unknown_obligation_denies_even_if_it_got_past_the_checks(shapes: Shapes, call: MakeCall):
     text = "permit (principal, action, resource);"
     sound = Policy(id="sound", effect="permit", text=text)
-    odd = Policy(id="odd", effect="permit", text=text, obligations=("notify:legal",))
+    odd = Policy(id="odd", effect="permit", text=text, obligations=("mail:legal",))
     assert isinstance(engine(shapes, sound).decide(call()), Allow)
     decision = engine(shapes, sound, odd).decide(call())
     assert isinstance(decision, Deny)

@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.contracts import ReviewNeed
-from concertmaster.policies.obligations import merge_needs, parse_obligation, split_obligations
+from concertmaster.contracts import Notify, Redact, ReviewNeed
+from concertmaster.policies.obligations import (
+    Obligation,
+    merge_duties,
+    merge_needs,
+    parse_obligation,
+    split_obligations,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,9 +21,12 @@ from concertmaster.policies.obligations import merge_needs, parse_obligation, sp
         ("review:1-of:finance", ReviewNeed(role="finance")),
         ("review:2-of:risk", ReviewNeed(role="risk", count=2)),
         ("review:team-lead_2", ReviewNeed(role="team-lead_2")),
+        ("redact:iban", Redact(field="iban")),
+        ("redact:account_number", Redact(field="account_number")),
+        ("notify:legal", Notify(role="legal")),
     ],
 )
-def test_review_is_understood(text: str, need: ReviewNeed):
+def test_known_forms_are_understood(text: str, need: Obligation):
     assert parse_obligation(text) == need
 
 
@@ -39,7 +48,12 @@ def test_review_is_understood(text: str, need: ReviewNeed):
         "review:2of:risk",
         "review:a:b",
         "review:fınance",
-        "redact:iban",
+        "redact:",
+        "redact:a b",
+        "redact:1a",
+        "notify:",
+        "notify:a,b",
+        "Redact:iban",
     ],
 )
 def test_anything_else_is_not(text: str):
@@ -61,3 +75,10 @@ def test_union_asks_for_at_least_as_much_and_ignores_order(one: list[ReviewNeed]
     assert all(union[need.role] >= need.count for need in (*one, *two))
     assert merge_needs([*two, *one]) == merge_needs([*one, *two])
     assert merge_needs(merge_needs(one)) == merge_needs(one)
+
+
+def test_duties_are_merged_redactions_first():
+    merged = merge_duties(
+        [Notify(role="b"), Redact(field="x"), Notify(role="a"), Notify(role="b"), Redact(field="x")]
+    )
+    assert merged == (Redact(field="x"), Notify(role="a"), Notify(role="b"))

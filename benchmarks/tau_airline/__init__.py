@@ -1,0 +1,1 @@
+"""The airline of tau-bench: its tools, its books, its policy as rules, and recorded runs."""

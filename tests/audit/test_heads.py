@@ -1,0 +1,109 @@
+"""Signed heads and the keys that sign them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from concertmaster.audit.heads import Heads, read_heads
+from concertmaster.audit.keys import Signer, check_signature, key_id, public_keys
+from concertmaster.audit.verification import Mark
+from concertmaster.errors import StorageError
+
+HASH = bytes(range(32))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def heads(tmp_path: Path, keys: Path) -> Heads:
+    return Heads(tmp_path / "elsewhere" / "heads.jsonl", Signer.open(keys))
+
+
+def test_head_that_was_put_is_read_as_a_mark(heads: Heads, keys: Path):
+    heads.put("desk", 7, HASH, "2026-01-01T00:00:00Z")
+    found = read_heads(heads.path, public_keys(keys))
+    assert found.marks == {"desk": (Mark(n=7, hash=HASH),)}
+    assert found.problems == ()
+
+
+def test_no_file_shows_nothing(tmp_path: Path):
+    found = read_heads(tmp_path / "none.jsonl", {})
+    assert (found.marks, found.problems) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("n", 8), ("stream", "other"), ("hash", "00" * 32), ("time", "2027"), ("signature", "AAAA")],
+)
+def test_changed_head_does_not_count(heads: Heads, keys: Path, field: str, value: object):
+    heads.put("desk", 7, HASH, "2026-01-01T00:00:00Z")
+    changed = json.loads(heads.path.read_text()) | {field: value}
+    heads.path.write_text(json.dumps(changed))
+    found = read_heads(heads.path, public_keys(keys))
+    assert not found.marks
+    assert "signature" in found.problems[0]
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", "not json", '{"n": "x"}', "null"])
+def test_line_that_is_no_head_is_told(heads: Heads, keys: Path, line: str):
+    heads.put("desk", 7, HASH, "t")
+    heads.path.write_text(f"{line}\n{heads.path.read_text()}")
+    found = read_heads(heads.path, public_keys(keys))
+    assert len(found.marks["desk"]) == 1
+    assert f"{heads.path}:1" in found.problems[0]
+
+
+def test_head_of_a_stranger_does_not_count(tmp_path: Path, keys: Path):
+    Signer.open(keys)
+    stranger = Heads(tmp_path / "heads.jsonl", Signer.open(tmp_path / "theirs"))
+    stranger.put("desk", 7, HASH, "t")
+    found = read_heads(stranger.path, public_keys(keys))
+    assert not found.marks
+    assert "unknown key" in found.problems[0]
+
+
+def test_private_key_is_kept_and_readable_by_its_owner_only(keys: Path):
+    first, second = Signer.open(keys), Signer.open(keys)
+    assert first.key_id == second.key_id == key_id(first.public)
+    assert (keys / "audit.key").stat().st_mode & 0o077 == 0
+
+
+def test_heads_of_before_a_rotation_still_verify(heads: Heads, keys: Path):
+    heads.put("desk", 1, HASH, "t")
+    rotated = Signer.rotate(keys)
+    Heads(heads.path, rotated).put("desk", 2, HASH, "t")
+    found = read_heads(heads.path, public_keys(keys))
+    assert [mark.n for mark in found.marks["desk"]] == [1, 2]
+    assert len(public_keys(keys)) == 2
+
+
+def test_damaged_private_key_is_told(keys: Path):
+    Signer.open(keys)
+    (keys / "audit.key").write_text("nothing of the kind")
+    with pytest.raises(StorageError, match="no private key"):
+        Signer.open(keys)
+
+
+def test_public_file_that_holds_no_key_is_left_out(keys: Path):
+    Signer.open(keys)
+    (keys / "audit-x.pub").write_text("???")
+    (keys / "audit-y.pub").write_text("AAAA")
+    assert len(public_keys(keys)) == 1
+
+
+def test_signature_is_bound_to_the_message(keys: Path):
+    signer = Signer.open(keys)
+    signature = signer.sign(b"this")
+    assert check_signature(signer.public, signature, b"this")
+    assert not check_signature(signer.public, signature, b"that")
+    assert not check_signature(b"short", signature, b"this")
+
+
+def test_file_that_cannot_be_written_is_told(tmp_path: Path, keys: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be kept"):
+        Heads(tmp_path / "file" / "heads.jsonl", Signer.open(keys)).put("desk", 1, HASH, "t")

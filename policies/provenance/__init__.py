@@ -1,28 +1,11 @@
-"""Placeholder until the package is whole: nothing is proven."""
-from __future__ import annotations
+"""Where the values of a proposed call come from: the principal's words, or somebody else's text.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+`trace` looks every value of a call up in what the principal said, in trusted sources and in
+untrusted output, and tells whether the effect was asked for at all. It is a pure function over
+texts; it calls no model.
+"""
 
-from concertmaster.contracts import Provenance, ToolShape
+from concertmaster.policies.provenance.sources import Source, Sources
+from concertmaster.policies.provenance.tracing import trace
 
-
-@dataclass(frozen=True)
-class Source:
-    id: str
-    trust: Literal["principal", "trusted", "untrusted"]
-    content: Any
-
-class Sources:
-    def __init__(self, *sources: Source) -> None:
-        self._s = sources
-    def plus(self, *sources: Source) -> Sources:
-        return Sources(*self._s, *sources)
-    def __iter__(self) -> Iterator[Source]:
-        return iter(self._s)
-    def __len__(self) -> int:
-        return len(self._s)
-
-def trace(shape: ToolShape, arguments: Mapping[str, Any], sources: Sources, *, offered: frozenset[str] = frozenset()) -> Provenance:
-    return Provenance()
+__all__ = ["Source", "Sources", "trace"]

@@ -1,0 +1,79 @@
+"""A source made ready for looking values up; each kind of value is collected when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from concertmaster.policies.provenance.accounts import accounts
+from concertmaster.policies.provenance.addresses import emails, links
+from concertmaster.policies.provenance.amounts import numbers
+from concertmaster.policies.provenance.folding import fold, shown, unescaped
+from concertmaster.policies.provenance.moments import Day, Time, days, times
+from concertmaster.policies.provenance.sentences import Sentence, sentences
+from concertmaster.policies.provenance.standing import WORD, stands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Index"]
+
+
+class Index:
+    """What stands in one source.
+
+    Args:
+        text: its texts, parted by the separator.
+        leaves: its JSON numbers in plain decimal form.
+    """
+
+    def __init__(self, text: str, leaves: frozenset[str] = frozenset()) -> None:
+        plain = unescaped(text)
+        self._shown = (shown(text),) if plain == text else (shown(text), shown(plain))
+        self._folded = tuple(map(fold, self._shown))
+        self._leaves = leaves
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset().union(*(WORD.findall(text) for text in self._folded))
+
+    def has_text(self, wanted: str, word: str) -> bool:
+        """Tell whether a folded text stands here; `word` is one of its words, or empty."""
+        if word and word not in self._words:
+            return False
+        return any(stands(text, wanted) for text in self._folded)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The numbers, in plain decimal form."""
+        return self._leaves.union(*map(numbers, self._folded))
+
+    @cached_property
+    def emails(self) -> frozenset[str]:
+        """The e-mail addresses."""
+        return frozenset().union(*map(emails, self._folded))
+
+    @cached_property
+    def links(self) -> frozenset[str]:
+        """The links, in the form in which they compare."""
+        return frozenset().union(*map(links, self._shown))
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The numbers of accounts, cards and phones without their separators."""
+        return frozenset().union(*map(accounts, self._folded))
+
+    @cached_property
+    def days(self) -> frozenset[Day]:
+        """The dates."""
+        return frozenset().union(*map(days, self._folded))
+
+    @cached_property
+    def times(self) -> frozenset[Time]:
+        """The times."""
+        return frozenset().union(*map(times, self._folded))
+
+    @cached_property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """The sentences, each a tuple of word stems and clause marks."""
+        return sentences(self._folded[-1])

@@ -1,0 +1,176 @@
+"""What is looked for in the sources: one class for each way in which a value can stand there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concertmaster.policies.provenance.accounts import account_of, carried_accounts
+from concertmaster.policies.provenance.addresses import (
+    EMAIL,
+    LINK,
+    canonical,
+    email_of,
+    link_of,
+    trimmed,
+)
+from concertmaster.policies.provenance.amounts import SMALL, number_of
+from concertmaster.policies.provenance.folding import fold
+from concertmaster.policies.provenance.index import Index
+from concertmaster.policies.provenance.moments import Day, Time, moment_of, without_moments
+from concertmaster.policies.provenance.standing import WORD
+
+__all__ = [
+    "Account",
+    "Clock",
+    "Date",
+    "Email",
+    "Link",
+    "Number",
+    "Text",
+    "Wanted",
+    "Ways",
+    "carried",
+    "entity",
+    "text_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Folded words, bounded; `word` is one of them."""
+
+    text: str
+    word: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source says just this."""
+        return index.has_text(self.text, self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in plain decimal form."""
+
+    number: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source holds the number, in digits or as a small number's word."""
+        if self.number in index.numbers:
+            return True
+        word = SMALL.get(self.number)
+        return word is not None and index.has_text(word, word)
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """A folded e-mail address."""
+
+    address: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source holds the whole address."""
+        return self.address in index.emails
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link in the form in which links compare."""
+
+    link: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source holds the whole link."""
+        return self.link in index.links
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The number of an account, a card or a phone without its separators."""
+
+    number: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source holds the whole number, however it is spaced."""
+        return self.number in index.accounts or index.has_text(self.number, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A date; one without a year is met by any year."""
+
+    day: Day
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source names the date, with its year or with none."""
+        year, month, day = self.day
+        if self.day in index.days or (0, month, day) in index.days:
+            return True
+        return not year and any(known[1:] == (month, day) for known in index.days)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day."""
+
+    time: Time
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source names the time."""
+        return self.time in index.times
+
+
+Wanted = Text | Number | Email | Link | Account | Date | Clock
+Ways = tuple[tuple[Wanted, ...], ...]
+"""The ways in which a value can stand: in each of them, all of its parts must."""
+
+
+def text_of(folded: str) -> Text:
+    """Return the search for a folded text as it is."""
+    return Text(folded, max(WORD.findall(folded[:200]), key=len, default="") if folded else "")
+
+
+def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] | None:
+    """Return how a text that is one number, date, address or the like can stand; None for words.
+
+    The second part tells whether it is an address, a link or an account number.
+    """
+    address = email_of(folded)
+    if address:
+        return ((Email(address),),), True
+    if " " not in seen and ("." in seen or "://" in seen):
+        link = link_of(seen)
+        if link:
+            return ((Link(link),),), True
+    number = number_of(folded, minor=minor)
+    account = account_of(folded)
+    if account:
+        ways: Ways = ((Account(account),), (text_of(folded),))
+        return (*ways, (Number(number),)) if number else ways, True
+    if number:
+        return ((Number(number),),) if minor else ((text_of(folded),), (Number(number),)), False
+    moment = moment_of(folded)
+    if moment:
+        day, time = moment
+        parts: tuple[Wanted, ...] = (
+            *((Date(day),) if day else ()),
+            *((Clock(time),) if time else ()),
+        )
+        return ((text_of(folded),), parts), False
+    return None
+
+
+def carried(seen: str, limit: int) -> list[tuple[str, Wanted]]:
+    """Return the addresses, links and account numbers inside of a text, with their kinds."""
+    found: list[tuple[str, Wanted]] = []
+    rest = seen
+    if "." in seen or "://" in seen:
+        found += [("link", Link(canonical(trimmed(match)))) for match in LINK.findall(rest)[:limit]]
+        rest = LINK.sub(" , ", rest)
+    folded = fold(rest)
+    if "@" in folded:
+        found += [("address", Email(match.strip("'."))) for match in EMAIL.findall(folded)[:limit]]
+        folded = EMAIL.sub(" , ", folded)
+    if any(char.isdigit() for char in folded):
+        plain = without_moments(folded)
+        found += [("account", Account(number)) for number in carried_accounts(plain)]
+    return found

@@ -27,7 +27,7 @@ def account_of(text: str) -> str | None:
     bare = text.translate(_SEPARATORS)
     if bare.isascii() and bare.isdigit():
         return bare if len(bare) >= _PHONE and _DIGITS.fullmatch(text) else None
-    return bare if _IBAN.fullmatch(text) or _IBAN_ALONE.fullmatch(bare) and bare == text else None
+    return bare if _IBAN.fullmatch(text) or (_IBAN_ALONE.fullmatch(bare) and bare == text) else None
 
 
 def accounts(text: str) -> frozenset[str]:

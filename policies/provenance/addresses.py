@@ -14,10 +14,10 @@ _ENDINGS = (
     "|de|fr|nl|be|ch|at|it|es|pt|se|dk|fi|cz|gr|ie|jp|kr|in|br|mx|ca|au|nz|za|us|online|site|shop"
     "|store|top|club|link|click|live|cloud|page|tech|space|website|fun|icu|onion|example|test"
 )
-_BARE = rf"(?<![\w@/\\.:-])(?:[\w-]+\.)+(?:{_ENDINGS})(?![\w@-]|\.\w)(?::\d+)?(?:[/\\?#][^\s\"<>\x01]*)?"
-LINK = re.compile(
-    rf"(?:[a-z][a-z0-9+.-]*:[/\\]{{2}}|(?<![\w@])www\.)[^\s\"<>\x01]+|{_BARE}", re.IGNORECASE
-)
+_REST = r"[^\s\"<>\x01]"
+_SCHEME = r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:[/\\]{2}"
+_BARE = rf"(?<![\w@/\\.:-])(?:[\w-]+\.)+(?:{_ENDINGS})(?![\w@-]|\.\w)(?::\d+)?(?:[/\\?#]{_REST}*)?"
+LINK = re.compile(rf"(?:{_SCHEME}|(?<![\w@])www\.){_REST}+|{_BARE}", re.IGNORECASE)
 _CLOSING = ".,;:!?'\"*_~"
 _PAIRS = ((")", "("), ("]", "["), ("}", "{"))
 
@@ -51,9 +51,7 @@ def link_of(text: str) -> str | None:
 def trimmed(link: str) -> str:
     """Return a link that was found in a text without the text's own punctuation."""
     while link:
-        if link[-1] in _CLOSING:
-            link = link[:-1]
-        elif any(
+        if link[-1] in _CLOSING or any(
             link[-1] == shut and link.count(shut) > link.count(opened) for shut, opened in _PAIRS
         ):
             link = link[:-1]

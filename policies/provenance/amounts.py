@@ -6,11 +6,12 @@ apostrophe, or if the number is a sum of money. A point is otherwise a decimal p
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-__all__ = ["SMALL", "decimal", "numbers", "number_of", "minor_unit", "plain_number"]
+__all__ = ["SMALL", "decimal", "minor_unit", "number_of", "numbers", "plain_number"]
 
 SMALL = dict(
     zip(
@@ -62,7 +63,7 @@ def decimal(value: int | float, *, minor: bool = False) -> str | None:
         if not minor:
             return str(value)
         return _tidy(f"{Decimal(value).scaleb(-2):f}")
-    if value != value or abs(value) > 1e30 or (value and abs(value) < 1e-15):
+    if not math.isfinite(value) or abs(value) > 1e30 or (value and abs(value) < 1e-15):
         return None
     exact = Decimal(repr(value))
     return _tidy(f"{exact.scaleb(-2) if minor else exact:f}")

@@ -13,7 +13,9 @@ _MAX_STARTS = 100
 _NEGATIONS = frozenset(
     map(
         stem,
-        "not never without no nor neither cannot dont nothing none avoid refrain instead than".split(),
+        (
+            "not never without no nor neither cannot dont nothing none avoid refrain instead than"
+        ).split(),
     )
 )
 _BREAKS = frozenset(map(stem, "but just only then however".split()))

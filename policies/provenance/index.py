@@ -1,9 +1,8 @@
-"""A source made ready for looking values up; each kind of value is collected when first asked for."""
+"""A source made ready for look-ups; each kind of value is collected when first asked for."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from concertmaster.policies.provenance.accounts import accounts
 from concertmaster.policies.provenance.addresses import emails, links
@@ -12,9 +11,6 @@ from concertmaster.policies.provenance.folding import fold, shown, unescaped
 from concertmaster.policies.provenance.moments import Day, Time, days, times
 from concertmaster.policies.provenance.sentences import Sentence, sentences
 from concertmaster.policies.provenance.standing import WORD, stands
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Index"]
 

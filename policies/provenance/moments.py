@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["Day", "Moment", "Time", "days", "moment_of", "times"]
+__all__ = ["Day", "Moment", "Time", "days", "moment_of", "times", "without_moments"]
 
 Day = tuple[int, int, int]
 """Year, month, day. Year 0 stands for a date that names no year."""
@@ -43,7 +43,8 @@ _DAY_FIRST = (
 _MONTH_FIRST = (
     r"(?<!\w)"
     + _NAME.format("m5")
-    + r"[ -](?:the[ ])?(?P<d5>\d{1,2})(?:st|nd|rd|th)?(?!\w)(?![:.]\w)(?:(?:,[ ]?|[ ]|-)(?P<y5>\d{4})(?!\w))?"
+    + r"[ -](?:the[ ])?(?P<d5>\d{1,2})(?:st|nd|rd|th)?(?!\w)(?![:.]\w)"
+    + r"(?:(?:,[ ]?|[ ]|-)(?P<y5>\d{4})(?!\w))?"
 )
 _DATE = re.compile("|".join((_ISO, _POINTS, _SLASHES, _DAY_FIRST, _MONTH_FIRST)))
 _TIME = re.compile(
@@ -70,13 +71,10 @@ def moment_of(text: str) -> Moment | None:
     """Return the date and time of a folded text that is nothing else, or None."""
     if len(text) > _LONGEST or not any(char.isdigit() for char in text):
         return None
-    found_days = list(_days(text))
-    rest = _without(text, (span for _, span in found_days))
-    found_times = list(_times(rest))
-    rest = _without(rest, (span for _, span in found_times))
+    found_days, found_times = list(_days(text)), list(_times(text))
     if len(found_days) > 1 or len(found_times) > 1 or not (found_days or found_times):
         return None
-    if not _FILLER.fullmatch(rest):
+    if not _FILLER.fullmatch(without_moments(text)):
         return None
     return (
         found_days[0][0] if found_days else None,
@@ -85,16 +83,12 @@ def moment_of(text: str) -> Moment | None:
 
 
 def without_moments(text: str) -> str:
-    """Return a folded text with a mark in place of each date and time."""
-    text = _without(text, (span for _, span in _days(text)))
-    return _without(text, (span for _, span in _times(text)))
-
-
-def _without(text: str, spans: Iterator[tuple[int, int]]) -> str:
+    """Return a folded text with a comma in place of each date and time."""
+    spans = sorted(span for _, span in (*_days(text), *_times(text)))
     parts, last = [], 0
     for start, end in spans:
         parts += [text[last:start], " , "]
-        last = end
+        last = max(last, end)
     return "".join((*parts, text[last:]))
 
 

@@ -10,7 +10,7 @@ from concertmaster.contracts.provenance import Origin, ValueOrigin
 from concertmaster.policies.provenance.asking import asked
 from concertmaster.policies.provenance.sources import Sources, Standing
 from concertmaster.policies.provenance.values import Piece, pieces
-from concertmaster.policies.provenance.wanted import Wanted, Ways
+from concertmaster.policies.provenance.wanted import Wanted
 
 __all__ = ["trace"]
 

@@ -57,17 +57,20 @@ class Books:
         return found
 
     def follow(self, step: Step) -> None:
-        """Take over what a recorded call returned, if it took effect."""
-        if not step.executed:
-            return
+        """Take over what a recorded write has changed, if it took effect.
+
+        The recorded tool shows a reservation's old cabin after a change of cabin, while it books
+        and charges the flights in the new one; the new one is what counts here.
+        """
         shown = _record(step.output)
-        if step.tool == "get_user_details" and "membership" in shown:
-            self._users[str(step.arguments.get("user_id"))] = shown
-        elif "reservation_id" in shown and "flights" in shown:
-            before = self.reservation(shown["reservation_id"])
-            self._reservations[shown["reservation_id"]] = shown
-            if step.is_write and before is not shown:
-                self._pay(shown, before)
+        if not (step.is_write and step.executed and "reservation_id" in shown):
+            return
+        if step.tool == "update_reservation_flights":
+            shown["cabin"] = step.arguments["cabin"]
+        elif before := self.reservation(shown["reservation_id"]):
+            shown["cabin"] = before["cabin"]
+        self._pay(shown, self.reservation(shown["reservation_id"]))
+        self._reservations[shown["reservation_id"]] = shown
 
     def _pay(self, now: Row, before: Row | None) -> None:
         """Book a reservation's new payments against the payment methods of its user."""

@@ -68,6 +68,6 @@ def _on_record(passenger: Mapping[str, Any], known: Iterable[Mapping[str, Any]])
 
 
 def _given(desk: Desk, passenger: Mapping[str, Any]) -> bool:
-    words = desk.talk.users_words
+    words = "\n".join(desk.talk.user)
     names = (str(passenger.get(n, "")).lower() for n in ("first_name", "last_name"))
     return all(n in words.lower() for n in names) and holds_date(words, str(passenger.get("dob")))

@@ -14,6 +14,7 @@ from tau_airline.talk import Talk
 __all__ = ["Desk"]
 
 _RESERVATION = re.compile(r"\b[A-Z0-9]{6}\b")
+_USER = re.compile(r"\b(?!credit_card|gift_card)[a-z]+_[a-z]+_\d+\b")
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Desk:
     """What fact resolvers read. It moves along with a run: `turn` before a call, `follow` after."""
 
     books: Books
-    talk: Talk = field(default_factory=lambda: Talk((), ()))
+    talk: Talk = field(default_factory=lambda: Talk(()))
     step: Step | None = None
     looked_up: list[Row] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
@@ -50,15 +51,16 @@ class Desk:
         elif step.is_write and "reservation_id" in step.arguments:
             self.changed.add(str(step.arguments["reservation_id"]))
         self.told.update(_RESERVATION.findall(step.output))
+        self.users.update(_USER.findall(step.output))
 
     def users_obtained(self) -> list[str]:
-        """Return the user ids that were looked up or stand in the user's own words."""
-        said = re.findall(r"\b[a-z]+_[a-z]+_\d+\b", self.talk.users_words.lower())
+        """Return the user ids that were looked up, that tools returned or the user's words hold."""
+        said = _USER.findall("\n".join(self.talk.user).lower())
         return sorted(self.users | set(said))
 
     def reservations_obtained(self) -> list[str]:
         """Return the reservation ids that tools returned or the user's own words hold."""
-        return sorted(self.told | set(_RESERVATION.findall(self.talk.users_words.upper())))
+        return sorted(self.told | set(_RESERVATION.findall("\n".join(self.talk.user).upper())))
 
     def profile(self, user: str) -> Row:
         """Return a user's profile.

@@ -18,7 +18,7 @@ class Said(TypedDict):
     """What was said about a call.
 
     `answer` is how the user's last message takes what stood before it: yes, request, no, other.
-    `unspoken` are the details of the call that nobody had named by then.
+    `unspoken` are the details of the call that the user had neither named nor agreed to by then.
     """
 
     answer: str
@@ -62,7 +62,9 @@ class BookFacts(Said):
     price_told: bool
     bags_beyond_allowance: int
     flights_unavailable: int
-    connected: bool
+    origin_fits: bool
+    destination_fits: bool
+    trip_type_fits: bool
     trip_type_spoken: bool
     insurance_spoken: bool
 
@@ -75,11 +77,10 @@ class FlightFacts(Held, Paid):
     origin_kept: bool
     destination_kept: bool
     trip_type_kept: bool
-    connected: bool
     flights_unavailable: int
     difference: int
-    amounts_told: int
-    difference_told: bool
+    amounts_proposed: int
+    price_told: bool
 
 
 class BagFacts(Held, Paid):
@@ -110,9 +111,9 @@ class CancelFacts(Held):
 class CertificateFacts(Said):
     """What decides about a certificate.
 
-    The sets hold what the text grants for each looked-up reservation of the user with a
-    cancelled flight, or with a delayed one that was changed or cancelled since; `…_covered`
-    those of reservations that are insured or in business. Amounts are in dollars.
+    The sets hold 100 dollars a passenger for each looked-up reservation of the user with a
+    cancelled flight, 50 for each with a delayed one; `…_covered` for those of them that are
+    insured or in business. `changed` is whether the run changed or cancelled a delayed one.
     """
 
     users_obtained: list[str]
@@ -121,4 +122,5 @@ class CertificateFacts(Said):
     for_cancelled_covered: list[int]
     for_delayed: list[int]
     for_delayed_covered: list[int]
+    changed: bool
     compensation_asked: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +13,12 @@ __all__ = [
     "BAG_CENTS",
     "INSURANCE_CENTS",
     "NOW",
+    "ChangePrices",
     "allowance",
     "hours_since",
     "is_connected",
     "key",
+    "prices_of_change",
     "segments_fare",
     "status_of",
     "stops",
@@ -84,3 +87,27 @@ def segments_fare(
             price = books.on_date(*key(segment)).get("prices", {}).get(cabin, 0)
         total += round(price * 100)
     return total
+
+
+@dataclass(frozen=True)
+class ChangePrices:
+    """The prices of a change for one passenger, in cents.
+
+    `difference` is what is due or refunded; `nameable` are the prices by which people may name
+    the change: the difference, the new total, the new flights together and each of them.
+    """
+
+    difference: int
+    nameable: frozenset[int]
+
+
+def prices_of_change(
+    books: Books, held: Row, segments: Sequence[Segment], cabin: str
+) -> ChangePrices:
+    """Return the prices of changing a reservation to these flights in this cabin."""
+    after = segments_fare(books, segments, cabin, held)
+    difference = after - segments_fare(books, held["flights"], held["cabin"], held)
+    same = {key(s) for s in held["flights"]} if cabin == held["cabin"] else set()
+    new = [s for s in segments if key(s) not in same]
+    each = [segments_fare(books, [s], cabin) for s in new]
+    return ChangePrices(difference, frozenset({difference, after, sum(each), *each}))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from concertmaster.tools import ToolContext
 from tau_airline import fares, told
 from tau_airline.books import Row
@@ -25,7 +27,7 @@ from tau_airline.facts import (
     FlightFacts,
     PassengerFacts,
 )
-from tau_airline.wording import reasons_in
+from tau_airline.wording import dollars_in, reasons_in
 
 __all__ = ["Resolvers"]
 
@@ -55,6 +57,7 @@ class Resolvers:
         free = fares.allowance(profile["membership"], arguments["cabin"], people)
         price = _price(desk, arguments, people)
         legs = fares.stops(desk.books, arguments["flights"])
+        words = "\n".join(text for _, text in desk.talk.turns)
         return {
             **said_facts(self.desk, arguments),
             "users_obtained": desk.users_obtained(),
@@ -73,9 +76,9 @@ class Resolvers:
             "price_told": told.money_told(desk.talk, [price]),
             "bags_beyond_allowance": max(0, arguments["total_baggages"] - free),
             "flights_unavailable": unavailable(desk, arguments["flights"]),
-            "connected": fares.is_connected(legs),
-            "trip_type_spoken": bool(_TRIP_TYPE.search(desk.talk.all_words)),
-            "insurance_spoken": bool(_INSURANCE.search(desk.talk.all_words)),
+            **_trip_fits(legs, arguments),
+            "trip_type_spoken": bool(_TRIP_TYPE.search(words)),
+            "insurance_spoken": bool(_INSURANCE.search(words)),
         }
 
     def flights(self, arguments: Arguments, ctx: ToolContext) -> FlightFacts:
@@ -83,26 +86,22 @@ class Resolvers:
         desk, held = self.desk, self.desk.reservation(arguments["reservation_id"])
         segments, old = arguments["flights"], {fares.key(s) for s in held["flights"]}
         new = [s for s in segments if fares.key(s) not in old]
-        legs = fares.stops(desk.books, segments)
-        home = held["destination"] if held["flight_type"] == "one_way" else held["origin"]
+        fits = _trip_fits(fares.stops(desk.books, segments), held)
         people = len(held["passengers"])
-        after = fares.segments_fare(desk.books, segments, arguments["cabin"], held)
-        before = fares.segments_fare(desk.books, held["flights"], held["cabin"], held)
-        each = after - before
+        prices = fares.prices_of_change(desk.books, held, segments, arguments["cabin"])
         return {
             **held_facts(self.desk, arguments, held),
             **paid_facts(desk, arguments, held),
             "flights_change": {fares.key(s) for s in segments} != old,
             "cabin_changes": arguments["cabin"] != held["cabin"],
-            "origin_kept": bool(legs) and legs[0][0] == held["origin"],
-            "destination_kept": any(leg[1] == held["destination"] for leg in legs),
-            "trip_type_kept": bool(legs) and legs[-1][1] == home,
-            "connected": fares.is_connected(legs),
+            "origin_kept": fits["origin_fits"],
+            "destination_kept": fits["destination_fits"],
+            "trip_type_kept": fits["trip_type_fits"],
             "flights_unavailable": unavailable(desk, new),
-            "difference": each * people,
-            "amounts_told": len(told.amounts(desk.talk)),
-            "difference_told": told.money_told(
-                desk.talk, [each, each * people, after, after * people]
+            "difference": prices.difference * people,
+            "amounts_proposed": len(dollars_in(desk.talk.proposal)),
+            "price_told": told.money_told(
+                desk.talk, [p * n for p in prices.nameable for n in (1, people)]
             ),
         }
 
@@ -147,8 +146,7 @@ class Resolvers:
         desk, user = self.desk, arguments["user_id"]
         own = [r for r in desk.looked_up if r["user_id"] == user]
         cancelled = [r for r in own if _status(desk, r, "cancelled")]
-        changed = [r for r in own if r["reservation_id"] in desk.changed]
-        delayed = [r for r in changed if _status(desk, r, "delayed")]
+        delayed = [r for r in own if _status(desk, r, "delayed")]
         return {
             **said_facts(self.desk, arguments),
             "users_obtained": desk.users_obtained(),
@@ -157,8 +155,26 @@ class Resolvers:
             "for_cancelled_covered": _amounts(100, filter(_covered, cancelled)),
             "for_delayed": _amounts(50, delayed),
             "for_delayed_covered": _amounts(50, filter(_covered, delayed)),
-            "compensation_asked": bool(_COMPENSATION.search(desk.talk.users_words)),
+            "changed": any(r["reservation_id"] in desk.changed for r in delayed),
+            "compensation_asked": bool(_COMPENSATION.search("\n".join(desk.talk.user))),
         }
+
+
+class _Fits(TypedDict):
+    origin_fits: bool
+    destination_fits: bool
+    trip_type_fits: bool
+
+
+def _trip_fits(legs: Sequence[tuple[str, str]], trip: Mapping[str, Any]) -> _Fits:
+    """Tell whether flights make a trip of this origin, destination and type."""
+    back = trip["flight_type"] == "round_trip"
+    end = trip["origin"] if back else trip["destination"]
+    return {
+        "origin_fits": bool(legs) and legs[0][0] == trip["origin"],
+        "destination_fits": any(leg[1] == trip["destination"] for leg in legs),
+        "trip_type_fits": bool(legs) and legs[-1][1] == end and fares.is_connected(legs),
+    }
 
 
 def _price(desk: Desk, arguments: Arguments, people: int) -> int:

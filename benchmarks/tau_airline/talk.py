@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tau_airline.wording import Answer, answer_in
 
 __all__ = ["Talk"]
+
+_AGREES = ("yes", "request")
 
 
 @dataclass(frozen=True)
@@ -19,35 +22,45 @@ class Talk:
     beside the call, the user has not answered yet.
     """
 
-    user: tuple[str, ...]
-    agent: tuple[str, ...]
+    turns: tuple[tuple[str, str], ...]
 
     @classmethod
     def before(cls, messages: Sequence[Mapping[str, Any]], index: int) -> Talk:
         """Return what was said before the message with this index."""
         said = [
-            (m["role"], m.get("content") or "")
+            (m["role"], m["content"])
             for m in messages[:index]
-            if m["role"] in ("user", "assistant")
+            if m["role"] in ("user", "assistant") and m.get("content")
         ]
         while said and said[-1][0] != "user":
             said.pop()
-        return cls(
-            user=tuple(text for role, text in said if role == "user"),
-            agent=tuple(text for role, text in said if role == "assistant" and text),
-        )
+        return cls(tuple(said))
+
+    @property
+    def user(self) -> tuple[str, ...]:
+        """What the user said, in order."""
+        return tuple(text for role, text in self.turns if role == "user")
 
     @property
     def answer(self) -> Answer:
         """How the user's last message takes what the agent said before it."""
-        return answer_in(self.user[-1]) if self.user and self.agent else "other"
+        return answer_in(self.turns[-1][1]) if len(self.turns) > 1 else "other"
 
     @property
-    def users_words(self) -> str:
-        """All that the user said."""
-        return "\n".join(self.user)
+    def agreed(self) -> tuple[str, ...]:
+        """What the agent said and the user then said yes to, or took up in a request."""
+        return tuple(
+            text
+            for (role, text), (next_role, reply) in pairwise(self.turns)
+            if role == "assistant" and next_role == "user" and answer_in(reply) in _AGREES
+        )
 
     @property
-    def all_words(self) -> str:
-        """All that either of them said."""
-        return "\n".join((*self.user, *self.agent))
+    def proposal(self) -> str:
+        """What the agent said last before the user's last message."""
+        return next((text for role, text in reversed(self.turns) if role == "assistant"), "")
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """What the user said, and what the agent said that the user agreed to."""
+        return (*self.user, *self.agreed)

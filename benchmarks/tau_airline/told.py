@@ -10,7 +10,7 @@ from tau_airline.fares import key
 from tau_airline.talk import Talk
 from tau_airline.wording import dollars_in, holds_number
 
-__all__ = ["amounts", "money_told", "unspoken", "unspoken_methods"]
+__all__ = ["money_told", "unspoken", "unspoken_methods"]
 
 _BAGS = re.compile(r"\b(?:bag|baggage|luggage|suitcase)s?\b", re.IGNORECASE)
 _KINDS = {
@@ -32,14 +32,14 @@ _CABINS = {
 def unspoken(
     talk: Talk, arguments: Mapping[str, Any], held: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Return the details of a call that neither the user nor the agent had named.
+    """Return the details of a call that the user neither named nor agreed to.
 
     Args:
         talk: the conversation up to the user's last message.
         arguments: of the call.
         held: the reservation as it is; what the call leaves as it is needs no naming.
     """
-    words, held = talk.all_words, held or {}
+    words, held = "\n".join(talk.settled), held or {}
     missing = []
     old = {key(s) for s in held.get("flights", ())}
     new = [s for s in arguments.get("flights", ()) if key(s) not in old]
@@ -51,7 +51,7 @@ def unspoken(
     if any(not _names(words, p) for p in arguments.get("passengers", ())):
         missing.append("passengers")
     bags = arguments.get("total_baggages")
-    if bags and not _counts_bags((*talk.user, *talk.agent), bags, held.get("total_baggages", 0)):
+    if bags and not _counts_bags(talk.settled, bags, held.get("total_baggages", 0)):
         missing.append("bags")
     fee = arguments.get("nonfree_baggages", 0) - held.get("nonfree_baggages", 0)
     if fee > 0 and not _fee_told(talk, fee):
@@ -65,25 +65,22 @@ def unspoken_methods(
     profile: Mapping[str, Any],
     history: Iterable[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """Return the payment methods of a call that neither of them had named, by id or in words."""
-    original = {p["payment_id"] for p in history} if _ORIGINAL.search(talk.all_words) else set()
+    """Return the payment methods of a call that the user neither named nor agreed to."""
+    words = "\n".join(talk.settled)
+    original = {p["payment_id"] for p in history} if _ORIGINAL.search(words) else set()
     methods = profile.get("payment_methods", {})
     return [
         payment
         for payment in payments
-        if payment not in original and not _method_named(talk.all_words, payment, methods)
+        if payment not in original and not _method_named(words, payment, methods)
     ]
 
 
 def money_told(talk: Talk, due: Iterable[int]) -> bool:
-    """Tell whether the agent had named one of these amounts, in cents; none is due if all are 0."""
+    """Tell whether the agent had named one of these amounts, in cents, in what was agreed to."""
     wanted = {abs(amount) for amount in due}
-    return wanted <= {0} or bool(amounts(talk) & wanted)
-
-
-def amounts(talk: Talk) -> frozenset[int]:
-    """Return every amount that the agent had named, in cents."""
-    return frozenset(amount for text in talk.agent for amount in dollars_in(text))
+    told = {amount for text in talk.agreed for amount in dollars_in(text)}
+    return wanted <= {0} or bool(told & wanted)
 
 
 def _method_named(words: str, payment: str, methods: Mapping[str, Any]) -> bool:
@@ -114,5 +111,5 @@ def _counts_bags(texts: Iterable[str], bags: int, before: int) -> bool:
 
 
 def _fee_told(talk: Talk, bags: int) -> bool:
-    told = {amount for text in talk.agent if _BAGS.search(text) for amount in dollars_in(text)}
+    told = {amount for text in talk.agreed if _BAGS.search(text) for amount in dollars_in(text)}
     return bool(told & {5000, 5000 * bags})

@@ -17,15 +17,17 @@ _YES = re.compile(
     r"""\b(?: yes | yeah | yep | yup | sure | absolutely | definitely | of\ course | agreed
         | correct | confirm(?:ed|ing)? | go\ ahead | proceed(?:ing)? | please\ do | do\ it
         | (?:sounds|looks|seems|is|all|that's|it's)\ (?:good|great|fine|right|perfect|okay|ok)
-        | (?:that|this|it)\ works | works\ for\ me | ok | okay )\b""",
+        | (?:that|this|it)\ works | works\ for\ me | (?:happy|fine)\ with | i\ accept
+        | acceptable | ok | okay )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_NO = re.compile(
-    r"""^\W*(?:no|nope|not\ yet|wait|hold\ on|stop)\b
-        | \b(?:do\ not|don't|not)\ (?:want\ to\ |wish\ to\ )?(?:proceed|go\ ahead|confirm|book|do)\b
-        | \bbefore\ (?:i|we|you)\ (?:confirm|proceed|go|book|do)\b""",
+_NOT_YET = re.compile(
+    r"""\b(?:do\ not|don't|not)\ (?:want\ to\ |wish\ to\ )?(?:proceed|go\ ahead|confirm|book|do)\b
+        | \bbefore\ (?:i|we|you)\ (?:can\ )?(?:confirm|proceed|go\ ahead|book|do)\b
+        | \bnot\ (?:sure|okay|ok|good|right|correct)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_NO = re.compile(r"^\W*(?:no|nope|not yet|wait|hold on|stop)\b", re.IGNORECASE)
 _REQUEST = re.compile(
     r"""\b(?: let's | let\ us | go\ with | i'll\ (?:take|use|go) | option\ \w+
         | please\ (?:just\ |also\ )?(?!let|tell|help|check|explain|provide|clarify|give)\w+
@@ -55,11 +57,12 @@ def answer_in(text: str) -> Answer:
     ('yes', 'other')
     """
     plain = text.replace("’", "'")
-    if _NO.search(plain):
-        return "no"
-    if _YES.search(plain):
+    kept = _NOT_YET.sub(" ", plain)
+    if _YES.search(kept):
         return "yes"
-    return "request" if _REQUEST.search(plain) else "other"
+    if _REQUEST.search(kept):
+        return "request"
+    return "no" if kept != plain or _NO.search(plain) else "other"
 
 
 def reasons_in(texts: Iterable[str]) -> frozenset[str]:

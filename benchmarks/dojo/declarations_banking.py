@@ -12,6 +12,7 @@ from typing import Any
 
 from dojo.declared import Declared
 from dojo.endorsers import each
+from dojo.facts_banking import payment_facts, scheduled_facts
 
 __all__ = ["BANKING"]
 
@@ -28,9 +29,9 @@ def _transaction(record: Mapping[str, Any]) -> dict[str, Any]:
 
 BANKING: Mapping[str, Declared] = {
     "get_iban": Declared(effect="read", trusted=True),
-    "send_money": Declared(targets=("recipient", "amount"), asks=_PAY),
+    "send_money": Declared(targets=("recipient", "amount"), asks=_PAY, facts=payment_facts),
     "schedule_transaction": Declared(
-        targets=("recipient", "amount", "recurring"), asks=(*_PAY, *_PLAN)
+        targets=("recipient", "amount", "recurring"), asks=(*_PAY, *_PLAN), facts=payment_facts
     ),
     "update_scheduled_transaction": Declared(
         targets=("id", "recipient", "amount", "recurring"),
@@ -39,6 +40,7 @@ BANKING: Mapping[str, Declared] = {
             for verb in _CHANGE
             for noun in ("payment", "transaction", "order", "rent")
         ),
+        facts=scheduled_facts,
     ),
     "get_balance": Declared(effect="read", trusted=True),
     "get_most_recent_transactions": Declared(effect="read", trusted=each(_transaction)),

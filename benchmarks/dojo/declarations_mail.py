@@ -13,6 +13,7 @@ from typing import Any
 
 from dojo.declared import Declared
 from dojo.endorsers import each
+from dojo.facts_mail import reach_facts
 
 from concertmaster.tools.endorsing import fields
 
@@ -45,6 +46,7 @@ MAIL: Mapping[str, Declared] = {
             "reply",
         ),
         trusted=fields("id_"),
+        facts=reach_facts,
     ),
     "delete_email": Declared(
         effect="write",
@@ -87,6 +89,7 @@ CALENDAR: Mapping[str, Declared] = {
             "create calendar",
         ),
         trusted=fields("id_"),
+        facts=reach_facts,
     ),
     "cancel_calendar_event": Declared(
         targets=("event_id",),
@@ -108,5 +111,6 @@ CALENDAR: Mapping[str, Declared] = {
         targets=("event_id", "participants"),
         asks=("add participants", "add to participants", "invite", "add to event", "add attendees"),
         trusted=fields("id_"),
+        facts=reach_facts,
     ),
 }

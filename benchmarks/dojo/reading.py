@@ -45,7 +45,7 @@ class Reading:
         self.label = self.label.join(Label(trust=tool.trust))
         name = f"{past.calls + 1}:{tool.name}"
         if tool.trust is Trust.trusted:
-            self.sources = self.sources.plus(Source(name, "trusted", result.value))
+            self.sources = self.sources.plus(Source(name, "trusted", [result.text, result.value]))
             return
         self.sources = self.sources.plus(Source(name, "untrusted", result.text))
         endorsed = tool.endorsed(result.value)

@@ -1,0 +1,1 @@
+"""The cost of the gate, part by part, beside that of a peer on the same calls."""

@@ -7,27 +7,34 @@ from collections.abc import Iterator
 
 __all__ = ["account_of", "accounts", "carried_accounts"]
 
+# These begin with a digit, for which the scan is fast; what stands before comes second.
 _IBAN = re.compile(
-    r"(?<![\w-])([a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,8}(?:[ -]?[a-z0-9]{1,3})?)(?![\w-]|\.\w)"
+    r"\d(?<=[a-z]{2}\d)(?<![\w-][a-z]{2}\d)\d(?:[ -]?[a-z0-9]{4}){2,8}(?:[ -]?[a-z0-9]{1,3})?"
+    r"(?![\w-]|\.\w)"
 )
 _DIGITS = re.compile(
-    r"(?<!\w)(?<!\w[.,/:@\\-])(?>\+?\(?\d(?:[ .\-()/]{0,2}\d)+)(?!\w)(?![,:@\\]\w)"
+    r"\d(?<!\w\d)(?<!\w[.,/:@\\-]\d)(?>\d*(?:[ .\-()/]{1,2}\d+)*)(?!\w)(?![,:@\\]\w)"
 )
+_ALL_DIGITS = re.compile(r"\+?\(?\d(?:[ .\-()/]{0,2}\d)*")
 _SEPARATORS = str.maketrans("", "", " .-()/+")
 _IBAN_ALONE = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{8,30}")
 _TOKEN = re.compile(r"(?<!\w)[a-z0-9]{16,}(?!\w)")
-_LONG, _PHONE = 8, 7
+_LONG, _PHONE, _LONGEST = 8, 7, 60
+_TOKEN_LENGTH, _TOKEN_DIGITS = 16, 4
 _SPACED = re.compile(r"[ -]")
 
 
 def account_of(text: str) -> str | None:
     """Return a folded text that is nothing but such a number without its separators, or None."""
-    if len(text) > 60:
+    if len(text) > _LONGEST or not any(map(str.isdigit, text)):
         return None
     bare = text.translate(_SEPARATORS)
     if bare.isascii() and bare.isdigit():
-        return bare if len(bare) >= _PHONE and _DIGITS.fullmatch(text) else None
-    return bare if _IBAN.fullmatch(text) or (_IBAN_ALONE.fullmatch(bare) and bare == text) else None
+        return bare if len(bare) >= _PHONE and _ALL_DIGITS.fullmatch(text) else None
+    spaced = list(_ibans(text))
+    if len(spaced) == 1 and spaced[0][0] == bare:
+        return bare
+    return bare if bare == text and _IBAN_ALONE.fullmatch(bare) else None
 
 
 def accounts(text: str) -> frozenset[str]:
@@ -35,32 +42,29 @@ def accounts(text: str) -> frozenset[str]:
     found = {
         bare
         for match in _DIGITS.findall(text)
-        if len(bare := match.translate(_SEPARATORS)) >= _PHONE
+        if len(match) >= _PHONE and len(bare := match.translate(_SEPARATORS)) >= _PHONE
     }
-    for match in _IBAN.findall(text):
-        found.update(_ibans(match))
+    for forms in _ibans(text):
+        found.update(forms)
     return frozenset(found)
 
 
-def carried_accounts(text: str) -> Iterator[str]:
-    """Yield what in a folded text looks like the number of an account, a card or a phone."""
+def carried_accounts(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield what in a folded text looks like such a number, each in the forms it may have."""
     for match in _DIGITS.findall(text):
         bare = match.translate(_SEPARATORS)
         if len(bare) >= _LONG or (len(bare) == _PHONE and bare != match):
-            yield bare
-    for match in _IBAN.findall(text):
-        yield _ibans(match)[-1]
-    for match in _TOKEN.findall(text):
-        if (
-            sum(char.isdigit() for char in match) >= 4
-            and not match.isdigit()
-            and not _IBAN.fullmatch(match)
-        ):
-            yield match
+            yield (bare,)
+    yield from _ibans(text)
+    for chunk in text.split():
+        for match in _TOKEN.findall(chunk) if len(chunk) >= _TOKEN_LENGTH else ():
+            if sum(map(str.isdigit, match)) >= _TOKEN_DIGITS and not match.isdigit():
+                yield (match,)
 
 
-def _ibans(match: str) -> list[str]:
-    """Return a spaced number whole, and before each group that may be the sentence's next word."""
-    groups = _SPACED.split(match)
-    cuts = [i for i in range(3, len(groups)) if groups[i].isalpha()]
-    return ["".join(groups), *("".join(groups[:cut]) for cut in reversed(cuts))]
+def _ibans(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield each spaced number whole, and cut before a group that may be the next word."""
+    for match in _IBAN.finditer(text):
+        groups = _SPACED.split(text[match.start() - 2 : match.end()])
+        cuts = [i for i in range(3, len(groups)) if groups[i].isalpha()]
+        yield ("".join(groups), *("".join(groups[:cut]) for cut in cuts))

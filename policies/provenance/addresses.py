@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EMAIL", "LINK", "email_of", "emails", "link_of", "links"]
+__all__ = [
+    "email_of",
+    "emails",
+    "found_emails",
+    "found_links",
+    "link_of",
+    "links",
+    "without_addresses",
+]
 
-EMAIL = re.compile(
-    r"(?<![\w@])(?<![\w][.+%'-])(?>[\w.+%'-]+)@(?>[\w-]+(?:\.[\w-]+)*)(?!@)", re.IGNORECASE
+_EMAIL = re.compile(
+    r"(?<![\w@])(?<!\w[.+%'-])(?>\w[\w.+%'-]{0,255})@(?>[\w-]+(?:\.[\w-]+)*)(?!@)", re.IGNORECASE
 )
 _ENDINGS = (
     "com|net|org|edu|gov|mil|int|io|ai|dev|app|co|info|biz|xyz|me|ly|gl|gg|to|tv|cc|ru|cn|su|uk|eu"
@@ -15,40 +23,81 @@ _ENDINGS = (
     "|store|top|club|link|click|live|cloud|page|tech|space|website|fun|icu|onion|example|test"
 )
 _REST = r"[^\s\"<>\x01]"
-_SCHEME = r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:[/\\]{2}"
-_BARE = rf"(?<![\w@/\\.:-])(?:[\w-]+\.)+(?:{_ENDINGS})(?![\w@-]|\.\w)(?::\d+)?(?:[/\\?#]{_REST}*)?"
-LINK = re.compile(rf"(?:{_SCHEME}|(?<![\w@])www\.){_REST}+|{_BARE}", re.IGNORECASE)
+_LINK = re.compile(
+    rf"""
+    (?<![a-z0-9+.-]) [a-z][a-z0-9+.-]* :[/\\]{{2}} {_REST}+
+    | (?<![\w:/\\]) [/\\]{{2}} (?=[\w-]+\.) {_REST}+
+    | (?<![\w@]) www\. {_REST}+
+    | (?<!\w) (?:javascript|vbscript|data|magnet|bitcoin|ethereum) : {_REST}+
+    | (?<![\w@/\\.:-])
+      (?: (?:[\w-]+\.)+ (?: (?:{_ENDINGS}) (?![\w@-]|\.\w) | xn--[\w-]+ | [^\W\d_]{{2,}} (?=[/\\]) )
+        | \d{{1,3}} (?:\.\d{{1,3}}){{3}} (?![\w@-]|\.\w) )
+      (?: :\d+)? (?: [/\\?\#] {_REST}* )?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _CLOSING = ".,;:!?'\"*_~"
 _PAIRS = ((")", "("), ("]", "["), ("}", "{"))
 
 
 def emails(text: str) -> frozenset[str]:
     """Return the e-mail addresses of a folded text."""
+    return frozenset(found_emails(text))
+
+
+def found_emails(text: str) -> list[str]:
+    """Return the e-mail addresses of a folded text in their order."""
     if "@" not in text:
-        return frozenset()
-    return frozenset(_address(found) for found in EMAIL.findall(text))
+        return []
+    return [
+        found.strip("'.")
+        for chunk in text.split()
+        if "@" in chunk
+        for found in _EMAIL.findall(chunk)
+    ]
 
 
 def email_of(text: str) -> str | None:
     """Return a folded text that is nothing but an e-mail address, or None."""
     text = text.removeprefix("mailto:")
-    found = EMAIL.fullmatch(text) if "@" in text else None
-    return _address(text) if found and "." in text.partition("@")[2] else None
+    return text if "." in text.partition("@")[2] and _EMAIL.fullmatch(text) else None
 
 
 def links(text: str) -> frozenset[str]:
     """Return the links of a text as `shown`, in the form in which they compare."""
-    if "." not in text and "://" not in text:
-        return frozenset()
-    return frozenset(canonical(trimmed(found)) for found in LINK.findall(text))
+    return frozenset(found_links(text))
+
+
+def found_links(text: str) -> list[str]:
+    """Return the links of a text as `shown` in their order, in the form in which they compare."""
+    return [
+        _canonical(_trimmed(found))
+        for chunk in text.split()
+        if ":" in chunk or "." in chunk[:-1]
+        for found in _LINK.findall(chunk)
+    ]
+
+
+def without_addresses(text: str) -> str:
+    """Return a text with a comma in place of what holds a link or an e-mail address."""
+    if "@" not in text and "." not in text and ":" not in text:
+        return text
+    return " ".join(
+        ","
+        if "@" in chunk or ((":" in chunk or "." in chunk[:-1]) and _LINK.search(chunk))
+        else chunk
+        for chunk in text.split()
+    )
 
 
 def link_of(text: str) -> str | None:
     """Return a text that is nothing but a link in the form in which links compare, or None."""
-    return canonical(text) if LINK.fullmatch(text) else None
+    if " " in text or not (":" in text or "." in text):
+        return None
+    return _canonical(text) if _LINK.fullmatch(text) else None
 
 
-def trimmed(link: str) -> str:
+def _trimmed(link: str) -> str:
     """Return a link that was found in a text without the text's own punctuation."""
     while link:
         if link[-1] in _CLOSING or any(
@@ -60,14 +109,14 @@ def trimmed(link: str) -> str:
     return link
 
 
-def canonical(link: str) -> str:
+def _canonical(link: str) -> str:
     """Return a link without http or https and a last slash, its host in lower case.
 
     The path keeps its case. Everything before the path, user names too, is part of the host.
     """
-    scheme, mark, rest = link.partition("://")
+    scheme, mark, rest = link.removeprefix("//").partition("://")
     if not mark:
-        rest, scheme = link, ""
+        rest, scheme = scheme, ""
     scheme = scheme.lower()
     end = next((i for i, char in enumerate(rest) if char in "/\\?#"), len(rest))
     host, path = rest[:end].lower(), rest[end:]
@@ -77,7 +126,3 @@ def canonical(link: str) -> str:
         path = path[:-1]
     prefix = "" if scheme in ("", "http", "https") else scheme + "://"
     return prefix + host + path
-
-
-def _address(found: str) -> str:
-    return found.strip("'.").removesuffix("'")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from concertmaster.contracts import ToolShape
-from concertmaster.policies.provenance.folding import fold, shown
-from concertmaster.policies.provenance.sentences import CLAUSE, Sentence, stem, stems
+from concertmaster.policies.provenance.sentences import CLAUSE, Sentence, phrase, stem
 from concertmaster.policies.provenance.sources import Sources
 
 __all__ = ["asked"]
@@ -32,7 +31,7 @@ def asked(shape: ToolShape, sources: Sources, offered: frozenset[str]) -> tuple[
         return True, "the principal's intent offers the tool"
     wish = refusal = None
     for source in sources.of("principal"):
-        said = [_said(phrase, source.index.sentences) for phrase in shape.asks]
+        said = [_said(wish, source.index.sentences) for wish in shape.asks]
         if True in said:
             wish = wish or shape.asks[said.index(True)]
         elif False in said:
@@ -44,9 +43,9 @@ def asked(shape: ToolShape, sources: Sources, offered: frozenset[str]) -> tuple[
     return False, "nobody asked for it"
 
 
-def _said(phrase: str, sentences: tuple[Sentence, ...]) -> bool | None:
+def _said(wish: str, sentences: tuple[Sentence, ...]) -> bool | None:
     """Return True where a phrase is asked for, False where it is only forbidden."""
-    words = stems(fold(shown(phrase)))
+    words = phrase(wish)
     result: bool | None = None
     if not words:
         return None

@@ -70,6 +70,11 @@ class Index:
         return frozenset().union(*map(times, self._folded))
 
     @cached_property
+    def bags(self) -> tuple[frozenset[str], ...]:
+        """The words' stems of each sentence."""
+        return tuple(map(frozenset, self.sentences))
+
+    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """The sentences, each a tuple of word stems and clause marks."""
         return sentences(self._folded[-1])

@@ -6,7 +6,7 @@ A date of which nobody can tell the day from the month (`05/06/2024`) is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 __all__ = ["Day", "Moment", "Time", "days", "moment_of", "times", "without_moments"]
 
@@ -31,27 +31,33 @@ _MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
-_NAME = "(?P<{}>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b\.?"
-_ISO = r"(?<![\w.-])(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})(?=t\d|(?!\w)(?![-/.]\w))"
-_POINTS = r"(?<![\w.])(?P<d2>\d{1,2})\.[ ]?(?P<m2>\d{1,2})\.[ ]?(?P<y2>\d{4}|\d{2})(?!\w)(?!\.\w)"
-_SLASHES = r"(?<![\w/.-])(?P<a>\d{1,2})(?P<s>[/-])(?P<b>\d{1,2})(?P=s)(?P<y3>\d{4})(?!\w)(?![/-]\w)"
-_DAY_FIRST = (
-    r"(?<![\w.:,/-])(?P<d4>\d{1,2})(?:st|nd|rd|th)?\.?[ -](?:of[ ])?"
-    + _NAME.format("m4")
-    + r"(?:,?[ -](?P<y4>\d{4})(?!\w))?"
+_NAME = "(?P<m>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b\.?"
+# Each begins with a digit or a name, for which the scan is fast; what stands before comes second.
+_DATES = tuple(
+    map(
+        re.compile,
+        (
+            r"(?P<y>\d(?<![\w.-]\d)\d{3})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"
+            r"(?=t\d|(?!\w)(?![-/.]\w))",
+            r"(?P<d>\d(?<![\w.]\d)\d?)\.[ ]?(?P<m>\d{1,2})\.[ ]?(?P<y>\d{4}|\d{2})(?!\w)(?!\.\w)",
+            r"(?P<a>\d(?<![\w/.-]\d)\d?)([/-])(?P<b>\d{1,2})\2(?P<y>\d{4})(?!\w)(?![/-]\w)",
+            r"(?P<d>\d(?<![\w.:,/-]\d)\d?)(?:st|nd|rd|th)?\.?[ -](?:of[ ])?"
+            rf"{_NAME}(?:,?[ -](?P<y>\d{{4}})(?!\w))?",
+        ),
+    )
 )
-_MONTH_FIRST = (
-    r"(?<!\w)"
-    + _NAME.format("m5")
-    + r"[ -](?:the[ ])?(?P<d5>\d{1,2})(?:st|nd|rd|th)?(?!\w)(?![:.]\w)"
-    + r"(?:(?:,[ ]?|[ ]|-)(?P<y5>\d{4})(?!\w))?"
+_DAY_BEHIND_WORD = re.compile(
+    r"(?P<d>\d(?<=[a-z.][ -]\d)\d?)(?:st|nd|rd|th)?(?!\w)(?![:.]\w)"
+    r"(?:(?:,[ ]?|[ ]|-)(?P<y>\d{4})(?!\w))?"
 )
-_DATE = re.compile("|".join((_ISO, _POINTS, _SLASHES, _DAY_FIRST, _MONTH_FIRST)))
+_MONTH_BEFORE = re.compile(rf"\b{_NAME}[ -](?:the[ ])?$")
+_MONTH_ROOM = 16
 _TIME = re.compile(
-    r"(?:(?<![\w:.])|(?<=\dt))(?P<h>\d{1,2})(?::(?P<m>\d{2})(?::(?P<s>\d{2})(?:\.\d+)?)?)?"
-    r"(?:[ ]?(?P<half>[ap])\.?m\b\.?)?(?![:\d])"
-    r"|(?<!\w)(?P<word>noon|midnight)(?!\w)"
+    r"(?P<h>\d(?:(?<![\w:.]\d)|(?<=\dt\d))\d?)"
+    r"(?::(?P<m>\d{2})(?::(?P<s>\d{2})(?:\.\d+)?)?)?(?:[ ]?(?P<half>[ap])\.?m\b\.?)?(?![:\d])"
 )
+_NAMED_TIMES = {"noon": (12, 0, 0), "midnight": (0, 0, 0)}
+_NAMED_TIME = re.compile(r"\b(?:noon|midnight)\b")
 _FILLER = re.compile(r"(?:\b(?:at|on|t|utc|of)\b|z\b|\+00:?00|[\s,t])*")
 _LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LONGEST = 60
@@ -93,39 +99,47 @@ def without_moments(text: str) -> str:
 
 
 def _days(text: str) -> Iterator[tuple[Day, tuple[int, int]]]:
-    for match in _DATE.finditer(text):
-        day = _day(match)
-        if day and 1 <= day[1] <= 12 and 1 <= day[2] <= _LENGTHS[day[1] - 1]:
-            yield day, match.span()
+    for pattern in _DATES:
+        for match in pattern.finditer(text):
+            yield from _valid(_day(match.groupdict()), match.span())
+    for match in _DAY_BEHIND_WORD.finditer(text):
+        room = max(0, match.start() - _MONTH_ROOM)
+        month = _MONTH_BEFORE.search(text, room, match.start())
+        if month:
+            parts = {**match.groupdict(), "m": month["m"]}
+            yield from _valid(_day(parts), (month.start(), match.end()))
 
 
-def _day(match: re.Match[str]) -> Day | None:
-    if match["y"]:
-        return int(match["y"]), int(match["m"]), int(match["d"])
-    if match["y2"]:
-        year = int(match["y2"])
-        return year if year > 99 else 2000 + year, int(match["m2"]), int(match["d2"])
-    if match["y3"]:
-        first, second, year = int(match["a"]), int(match["b"]), int(match["y3"])
+def _valid(day: Day | None, span: tuple[int, int]) -> Iterator[tuple[Day, tuple[int, int]]]:
+    if day and 1 <= day[1] <= 12 and 1 <= day[2] <= _LENGTHS[day[1] - 1]:
+        yield day, span
+
+
+def _day(parts: Mapping[str, str | None]) -> Day | None:
+    year = int(parts["y"] or 0)
+    if "a" in parts:
+        first, second = int(parts["a"] or 0), int(parts["b"] or 0)
         if first == second or second > 12:
             return year, first, second
         return (year, second, first) if first > 12 else None
-    if match["m4"]:
-        return int(match["y4"] or 0), _MONTHS[match["m4"]], int(match["d4"])
-    return int(match["y5"] or 0), _MONTHS[match["m5"]], int(match["d5"])
+    month, day = parts["m"] or "", int(parts["d"] or 0)
+    if 0 < year < 100:
+        year += 2000
+    return year, _MONTHS.get(month) or int(month), day
 
 
 def _times(text: str) -> Iterator[tuple[Time, tuple[int, int]]]:
     for match in _TIME.finditer(text):
-        if match["word"]:
-            yield (12 if match["word"] == "noon" else 0, 0, 0), match.span()
-            continue
-        if not match["m"] and not match["half"]:
+        half = match["half"]
+        if not match["m"] and not half:
             continue
         hour, minute, second = int(match["h"]), int(match["m"] or 0), int(match["s"] or 0)
-        if match["half"]:
+        if half:
             if not 1 <= hour <= 12:
                 continue
-            hour = hour % 12 + (12 if match["half"] == "p" else 0)
+            hour = hour % 12 + (12 if half == "p" else 0)
         if hour < 24 and minute < 60 and second < 60:
             yield (hour, minute, second), match.span()
+    if "noon" in text or "midnight" in text:
+        for match in _NAMED_TIME.finditer(text):
+            yield _NAMED_TIMES[match[0]], match.span()

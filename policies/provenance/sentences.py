@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-__all__ = ["CLAUSE", "Sentence", "sentences", "stem", "stems"]
+from concertmaster.policies.provenance.folding import fold, shown
+
+__all__ = ["CLAUSE", "Sentence", "phrase", "sentences", "stem", "stems"]
 
 Sentence = tuple[str, ...]
 """The stems of a sentence's words; the mark of a clause's end stands between them."""
@@ -13,7 +16,8 @@ CLAUSE = ","
 """Stands for a comma, colon or the like within a sentence."""
 
 _END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+|\s*\x01\s*")
-_PIECE = re.compile(r"[\w@.+%/-]*\w(?:'\w+)?|[,:()]")
+_PIECE = re.compile(r"\w[\w@.+%/'-]*|[,:()]")
+_TRAILING = "@.+%/'-"
 _VOWEL = re.compile("[aeiouy]")
 _ENDINGS = ("ing", "ed", "es", "s")
 
@@ -21,6 +25,12 @@ _ENDINGS = ("ing", "ed", "es", "s")
 def sentences(folded: str) -> tuple[Sentence, ...]:
     """Return the sentences of a folded text."""
     return tuple(filter(None, (_sentence(part) for part in _END.split(folded) if part)))
+
+
+@lru_cache(maxsize=4096)
+def phrase(declared: str) -> Sentence:
+    """Return the stems of a phrase that a tool declares."""
+    return stems(fold(shown(declared)))
 
 
 def stems(folded: str) -> Sentence:
@@ -52,4 +62,7 @@ def stem(word: str) -> str:
 
 
 def _sentence(text: str) -> Sentence:
-    return tuple(CLAUSE if piece in ",:()" else stem(piece) for piece in _PIECE.findall(text))
+    return tuple(
+        CLAUSE if piece in ",:()" else stem(piece.rstrip(_TRAILING))
+        for piece in _PIECE.findall(text)
+    )

@@ -70,7 +70,7 @@ def _place(piece: Piece, sources: Sources) -> _Place:
         ids = frozenset(
             source.id
             for source in sources.of("principal")
-            if any(piece.words.issubset(sentence) for sentence in source.index.sentences)
+            if any(map(piece.words.issubset, source.index.bags))
         )
         if ids:
             return "principal", ids
@@ -102,7 +102,7 @@ def _best(places: Iterable[_Place]) -> _Place:
 
 def _stands(wanted: Wanted, sources: Sources) -> _Place:
     for standing in _STANDINGS:
-        ids = frozenset(s.id for s in sources.of(standing) if wanted.stands_in(s.index))
+        ids = [s.id for s in sources.of(standing) if wanted.stands_in(s.index)]
         if ids:
-            return standing, ids
+            return standing, frozenset(ids)
     return _NOWHERE

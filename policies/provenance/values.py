@@ -24,7 +24,7 @@ MAX_CHARACTERS = 500_000
 
 _MAX_WORDS = 6
 _PLAIN_WORDS = re.compile(
-    r"[^\W\d_]+(?:['-][^\W\d_]+)*(?:[ ,&!?:;-]+[^\W\d_]+(?:['-][^\W\d_]+)*)*[.!?]?"
+    r"[^\W\d_]+(?:['-][^\W\d_]+)*(?:[ ,&!?:;]+[^\W\d_]+(?:['-][^\W\d_]+)*)*[.!?]?"
 )
 _EMPTY_WORDS = frozenset(
     "a an the of to for with and or in on at by from my your our his her their this that is".split()
@@ -151,14 +151,14 @@ class _Walk:
         if listed:
             ways = (*ways, (text_of(folded.replace("_", " ").replace("-", " ")),))
         yield Piece(self._name, path, ways, self._words(folded, listed=listed))
-        yield from self._carried(seen, path)
+        yield from self._carried(seen, folded, path)
 
-    def _carried(self, seen: str, path: str) -> Iterator[Piece]:
+    def _carried(self, seen: str, folded: str, path: str) -> Iterator[Piece]:
         counts: dict[str, int] = {}
-        for kind, wanted in carried(seen, self._budget.values + 1):
+        for kind, ways in carried(seen, folded):
             self._spend(1)
             number = counts[kind] = counts.get(kind, -1) + 1
-            yield Piece(self._name, f"{path}:{kind}[{number}]", ((wanted,),), embedded=True)
+            yield Piece(self._name, f"{path}:{kind}[{number}]", ways, embedded=True)
 
     def _each(self, addresses: list[str], path: str) -> Iterator[Piece]:
         for i, address in enumerate(addresses):

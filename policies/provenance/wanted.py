@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from concertmaster.policies.provenance.accounts import account_of, carried_accounts
 from concertmaster.policies.provenance.addresses import (
-    EMAIL,
-    LINK,
-    canonical,
     email_of,
+    found_emails,
+    found_links,
     link_of,
-    trimmed,
+    without_addresses,
 )
 from concertmaster.policies.provenance.amounts import SMALL, number_of
-from concertmaster.policies.provenance.folding import fold
 from concertmaster.policies.provenance.index import Index
 from concertmaster.policies.provenance.moments import Day, Time, moment_of, without_moments
 from concertmaster.policies.provenance.standing import WORD
+
+_GLANCE = 100
+_DIGIT = re.compile(r"\d")
 
 __all__ = [
     "Account",
@@ -126,7 +128,10 @@ Ways = tuple[tuple[Wanted, ...], ...]
 
 def text_of(folded: str) -> Text:
     """Return the search for a folded text as it is."""
-    return Text(folded, max(WORD.findall(folded[:200]), key=len, default="") if folded else "")
+    words = WORD.findall(folded[:_GLANCE])
+    if len(folded) > _GLANCE:
+        words = words[:-1]  # it may be cut
+    return Text(folded, max(words, key=len, default=""))
 
 
 def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] | None:
@@ -134,13 +139,12 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
 
     The second part tells whether it is an address, a link or an account number.
     """
-    address = email_of(folded)
+    address = email_of(folded) if "@" in folded else None
     if address:
         return ((Email(address),),), True
-    if " " not in seen and ("." in seen or "://" in seen):
-        link = link_of(seen)
-        if link:
-            return ((Link(link),),), True
+    link = link_of(seen)
+    if link:
+        return ((Link(link),),), True
     number = number_of(folded, minor=minor)
     account = account_of(folded)
     if account:
@@ -159,18 +163,16 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
     return None
 
 
-def carried(seen: str, limit: int) -> list[tuple[str, Wanted]]:
+def carried(seen: str, folded: str) -> list[tuple[str, Ways]]:
     """Return the addresses, links and account numbers inside of a text, with their kinds."""
-    found: list[tuple[str, Wanted]] = []
-    rest = seen
-    if "." in seen or "://" in seen:
-        found += [("link", Link(canonical(trimmed(match)))) for match in LINK.findall(rest)[:limit]]
-        rest = LINK.sub(" , ", rest)
-    folded = fold(rest)
-    if "@" in folded:
-        found += [("address", Email(match.strip("'."))) for match in EMAIL.findall(folded)[:limit]]
-        folded = EMAIL.sub(" , ", folded)
-    if any(char.isdigit() for char in folded):
-        plain = without_moments(folded)
-        found += [("account", Account(number)) for number in carried_accounts(plain)]
+    found: list[tuple[str, Ways]] = [
+        ("link", ((Link(link),),)) for link in found_links(seen.replace("。", "."))
+    ]
+    found += [("address", ((Email(address),),)) for address in found_emails(folded)]
+    if _DIGIT.search(folded):
+        plain = without_moments(without_addresses(folded))
+        found += [
+            ("account", tuple((Account(form),) for form in forms))
+            for forms in carried_accounts(plain)
+        ]
     return found

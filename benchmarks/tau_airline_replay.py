@@ -104,7 +104,9 @@ def _figures(verdicts: list[Verdict], policies: Iterable[Policy]) -> dict[str, A
 
 def _counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     found = Counter(verdict.key for verdict in verdicts)
-    return {f"{w}_{kind}": found[f"{w}_{kind}"] for w in ("right", "wrong") for kind in KINDS.values()}
+    return {
+        f"{w}_{kind}": found[f"{w}_{kind}"] for w in ("right", "wrong") for kind in KINDS.values()
+    }
 
 
 def _by_rule(verdicts: list[Verdict], policies: Iterable[Policy]) -> dict[str, dict[str, int]]:

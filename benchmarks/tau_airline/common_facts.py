@@ -22,7 +22,6 @@ def said_facts(desk: Desk, arguments: Arguments, held: Row | None = None) -> Sai
         "answer": desk.talk.answer,
         "unspoken": told.unspoken(desk.talk, arguments, held),
         "calls_in_message": desk.step.calls_in_message if desk.step else 1,
-        "text_in_message": desk.step.text_in_message if desk.step else False,
     }
 
 
@@ -39,13 +38,13 @@ def held_facts(desk: Desk, arguments: Arguments, held: Row) -> Held:
     }
 
 
-def paid_facts(desk: Desk, arguments: Arguments, held: Row, *, free: bool = False) -> Paid:
-    """Return what is known of the one payment method of a change; `free` if nothing is due."""
+def paid_facts(desk: Desk, arguments: Arguments, held: Row) -> Paid:
+    """Return what is known of the one payment method of a change."""
     profile, payment = desk.profile(held["user_id"]), arguments["payment_id"]
     unspoken = told.unspoken_methods(desk.talk, [payment], profile, held["payment_history"])
     return {
         "payment_source": profile["payment_methods"].get(payment, {}).get("source", "unknown"),
-        "payments_unspoken": 0 if free else len(unspoken),
+        "payments_unspoken": len(unspoken),
     }
 
 
@@ -68,6 +67,6 @@ def _on_record(passenger: Mapping[str, Any], known: Iterable[Mapping[str, Any]])
 
 
 def _given(desk: Desk, passenger: Mapping[str, Any]) -> bool:
-    words = "\n".join(desk.talk.user)
+    words = desk.talk.users_words
     names = (str(passenger.get(n, "")).lower() for n in ("first_name", "last_name"))
     return all(n in words.lower() for n in names) and holds_date(words, str(passenger.get("dob")))

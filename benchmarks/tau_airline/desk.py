@@ -55,12 +55,12 @@ class Desk:
 
     def users_obtained(self) -> list[str]:
         """Return the user ids that were looked up, that tools returned or the user's words hold."""
-        said = _USER.findall("\n".join(self.talk.user).lower())
+        said = _USER.findall(self.talk.users_words.lower())
         return sorted(self.users | set(said))
 
     def reservations_obtained(self) -> list[str]:
         """Return the reservation ids that tools returned or the user's own words hold."""
-        return sorted(self.told | set(_RESERVATION.findall("\n".join(self.talk.user).upper())))
+        return sorted(self.told | set(_RESERVATION.findall(self.talk.users_words.upper())))
 
     def profile(self, user: str) -> Row:
         """Return a user's profile.

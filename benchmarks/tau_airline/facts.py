@@ -18,13 +18,12 @@ class Said(TypedDict):
     """What was said about a call.
 
     `answer` is how the user's last message takes what stood before it: yes, request, no, other.
-    `unspoken` are the details of the call that the user had neither named nor agreed to by then.
+    `unspoken` are the details of the call that nobody had named by then.
     """
 
     answer: str
     unspoken: list[str]
     calls_in_message: int
-    text_in_message: bool
 
 
 class Held(Said):
@@ -79,8 +78,6 @@ class FlightFacts(Held, Paid):
     trip_type_kept: bool
     flights_unavailable: int
     difference: int
-    amounts_proposed: int
-    price_told: bool
 
 
 class BagFacts(Held, Paid):
@@ -105,6 +102,7 @@ class CancelFacts(Held):
     insured: bool
     flights_cancelled: int
     flights_flown: int
+    cancellation_spoken: bool
     reasons: list[str]
 
 

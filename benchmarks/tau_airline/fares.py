@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from tau_airline.books import Books, Row
@@ -13,12 +13,10 @@ __all__ = [
     "BAG_CENTS",
     "INSURANCE_CENTS",
     "NOW",
-    "ChangePrices",
     "allowance",
     "hours_since",
     "is_connected",
     "key",
-    "prices_of_change",
     "segments_fare",
     "status_of",
     "stops",
@@ -67,7 +65,7 @@ def stops(books: Books, segments: Sequence[Segment]) -> list[tuple[str, str]]:
 
 def is_connected(legs: Sequence[tuple[str, str]]) -> bool:
     """Tell whether each flight leaves from where the one before arrived."""
-    return all(a[1] == b[0] for a, b in zip(legs, legs[1:], strict=False))
+    return all(a[1] == b[0] for a, b in pairwise(legs))
 
 
 def segments_fare(
@@ -77,9 +75,7 @@ def segments_fare(
 
     Segments that a reservation holds in the same cabin keep the price that was paid.
     """
-    kept = (
-        {key(s): s["price"] for s in held["flights"]} if held and held["cabin"] == cabin else {}
-    )
+    kept = {key(s): s["price"] for s in held["flights"]} if held and held["cabin"] == cabin else {}
     total = 0
     for segment in segments:
         price = kept.get(key(segment))
@@ -87,27 +83,3 @@ def segments_fare(
             price = books.on_date(*key(segment)).get("prices", {}).get(cabin, 0)
         total += round(price * 100)
     return total
-
-
-@dataclass(frozen=True)
-class ChangePrices:
-    """The prices of a change for one passenger, in cents.
-
-    `difference` is what is due or refunded; `nameable` are the prices by which people may name
-    the change: the difference, the new total, the new flights together and each of them.
-    """
-
-    difference: int
-    nameable: frozenset[int]
-
-
-def prices_of_change(
-    books: Books, held: Row, segments: Sequence[Segment], cabin: str
-) -> ChangePrices:
-    """Return the prices of changing a reservation to these flights in this cabin."""
-    after = segments_fare(books, segments, cabin, held)
-    difference = after - segments_fare(books, held["flights"], held["cabin"], held)
-    same = {key(s) for s in held["flights"]} if cabin == held["cabin"] else set()
-    new = [s for s in segments if key(s) not in same]
-    each = [segments_fare(books, [s], cabin) for s in new]
-    return ChangePrices(difference, frozenset({difference, after, sum(each), *each}))

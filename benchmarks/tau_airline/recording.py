@@ -33,7 +33,6 @@ class Step:
     arguments: Mapping[str, Any]
     output: str
     calls_in_message: int
-    text_in_message: bool
 
     @property
     def executed(self) -> bool:
@@ -94,5 +93,4 @@ def _steps(messages: tuple[Mapping[str, Any], ...]) -> Iterator[Step]:
                 arguments=json.loads(call["function"]["arguments"] or "{}"),
                 output=str(result.get("content") or ""),
                 calls_in_message=len(calls),
-                text_in_message=bool((message.get("content") or "").strip()),
             )

@@ -27,13 +27,14 @@ from tau_airline.facts import (
     FlightFacts,
     PassengerFacts,
 )
-from tau_airline.wording import dollars_in, reasons_in
+from tau_airline.wording import reasons_in
 
 __all__ = ["Resolvers"]
 
 Arguments = Mapping[str, Any]
 _TRIP_TYPE = re.compile(r"\b(?:one[- ]way|round[- ]?trip|return(?:ing)?)\b", re.IGNORECASE)
 _INSURANCE = re.compile(r"\binsurance\b", re.IGNORECASE)
+_CANCEL = re.compile(r"\b(?:cancel\w*|call(?:ing)? off|refund\w*)", re.IGNORECASE)
 _COMPENSATION = re.compile(
     r"\b(?:compensat\w+|certificates?|vouchers?|refund\w*|reimburs\w+|make (?:it|this) up"
     r"|goodwill|gesture|credit for)\b",
@@ -57,7 +58,6 @@ class Resolvers:
         free = fares.allowance(profile["membership"], arguments["cabin"], people)
         price = _price(desk, arguments, people)
         legs = fares.stops(desk.books, arguments["flights"])
-        words = "\n".join(text for _, text in desk.talk.turns)
         return {
             **said_facts(self.desk, arguments),
             "users_obtained": desk.users_obtained(),
@@ -73,12 +73,12 @@ class Resolvers:
             ),
             "paid": sum(round(p["amount"] * 100) for p in payments),
             "price": price,
-            "price_told": told.money_told(desk.talk, [price]),
+            "price_told": told.money_told(desk.talk, _nameable(desk, arguments, price)),
             "bags_beyond_allowance": max(0, arguments["total_baggages"] - free),
             "flights_unavailable": unavailable(desk, arguments["flights"]),
             **_trip_fits(legs, arguments),
-            "trip_type_spoken": bool(_TRIP_TYPE.search(words)),
-            "insurance_spoken": bool(_INSURANCE.search(words)),
+            "trip_type_spoken": bool(_TRIP_TYPE.search(desk.talk.words)),
+            "insurance_spoken": bool(_INSURANCE.search(desk.talk.words)),
         }
 
     def flights(self, arguments: Arguments, ctx: ToolContext) -> FlightFacts:
@@ -88,7 +88,8 @@ class Resolvers:
         new = [s for s in segments if fares.key(s) not in old]
         fits = _trip_fits(fares.stops(desk.books, segments), held)
         people = len(held["passengers"])
-        prices = fares.prices_of_change(desk.books, held, segments, arguments["cabin"])
+        after = fares.segments_fare(desk.books, segments, arguments["cabin"], held)
+        before = fares.segments_fare(desk.books, held["flights"], held["cabin"], held)
         return {
             **held_facts(self.desk, arguments, held),
             **paid_facts(desk, arguments, held),
@@ -98,11 +99,7 @@ class Resolvers:
             "destination_kept": fits["destination_fits"],
             "trip_type_kept": fits["trip_type_fits"],
             "flights_unavailable": unavailable(desk, new),
-            "difference": prices.difference * people,
-            "amounts_proposed": len(dollars_in(desk.talk.proposal)),
-            "price_told": told.money_told(
-                desk.talk, [p * n for p in prices.nameable for n in (1, people)]
-            ),
+            "difference": (after - before) * people,
         }
 
     def bags(self, arguments: Arguments, ctx: ToolContext) -> BagFacts:
@@ -112,7 +109,7 @@ class Resolvers:
         free = fares.allowance(common["membership"], held["cabin"], common["passengers"])
         return {
             **common,
-            **paid_facts(self.desk, arguments, held, free=arguments["nonfree_baggages"] <= 0),
+            **paid_facts(self.desk, arguments, held),
             "bags_before": held["total_baggages"],
             "nonfree_before": held["nonfree_baggages"],
             "bags_beyond_allowance": max(0, arguments["total_baggages"] - free),
@@ -138,6 +135,7 @@ class Resolvers:
             "insured": held["insurance"] == "yes",
             "flights_cancelled": statuses.count("cancelled"),
             "flights_flown": sum(s in ("landed", "flying") for s in statuses),
+            "cancellation_spoken": bool(_CANCEL.search(self.desk.talk.words)),
             "reasons": sorted(reasons_in(self.desk.talk.user)),
         }
 
@@ -156,7 +154,7 @@ class Resolvers:
             "for_delayed": _amounts(50, delayed),
             "for_delayed_covered": _amounts(50, filter(_covered, delayed)),
             "changed": any(r["reservation_id"] in desk.changed for r in delayed),
-            "compensation_asked": bool(_COMPENSATION.search("\n".join(desk.talk.user))),
+            "compensation_asked": bool(_COMPENSATION.search(desk.talk.users_words)),
         }
 
 
@@ -181,6 +179,16 @@ def _price(desk: Desk, arguments: Arguments, people: int) -> int:
     each = fares.segments_fare(desk.books, arguments["flights"], arguments["cabin"])
     insurance = fares.INSURANCE_CENTS if arguments["insurance"] == "yes" else 0
     return (each + insurance) * people + fares.BAG_CENTS * arguments["nonfree_baggages"]
+
+
+def _nameable(desk: Desk, arguments: Arguments, price: int) -> set[int]:
+    """Return the amounts by which people may name a booking's price, in cents."""
+    people, cabin = len(arguments["passengers"]), arguments["cabin"]
+    flights = arguments["flights"]
+    rows = (flights[a:b] for a in range(len(flights)) for b in range(a + 1, len(flights) + 1))
+    spans = {fares.segments_fare(desk.books, row, cabin) for row in rows}
+    parts = {round(p["amount"] * 100) for p in arguments["payment_methods"]}
+    return {price, *parts, *spans, *(span * people for span in spans)}
 
 
 def _status(desk: Desk, reservation: Row, status: str) -> bool:

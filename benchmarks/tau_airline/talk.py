@@ -1,17 +1,14 @@
-"""The conversation up to a call: who said what, and what was on the table when the user answered."""
+"""The conversation up to a call: who said what, until the user answered last."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from tau_airline.wording import Answer, answer_in
 
 __all__ = ["Talk"]
-
-_AGREES = ("yes", "request")
 
 
 @dataclass(frozen=True)
@@ -47,20 +44,11 @@ class Talk:
         return answer_in(self.turns[-1][1]) if len(self.turns) > 1 else "other"
 
     @property
-    def agreed(self) -> tuple[str, ...]:
-        """What the agent said and the user then said yes to, or took up in a request."""
-        return tuple(
-            text
-            for (role, text), (next_role, reply) in pairwise(self.turns)
-            if role == "assistant" and next_role == "user" and answer_in(reply) in _AGREES
-        )
+    def users_words(self) -> str:
+        """All that the user said."""
+        return "\n".join(self.user)
 
     @property
-    def proposal(self) -> str:
-        """What the agent said last before the user's last message."""
-        return next((text for role, text in reversed(self.turns) if role == "assistant"), "")
-
-    @property
-    def settled(self) -> tuple[str, ...]:
-        """What the user said, and what the agent said that the user agreed to."""
-        return (*self.user, *self.agreed)
+    def words(self) -> str:
+        """All that either of them said."""
+        return "\n".join(text for _, text in self.turns)

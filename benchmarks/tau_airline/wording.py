@@ -43,10 +43,14 @@ _REASONS = {
     r"|flights? (?:was|were|is|has been|got|been) cancel\w*",
     "plans": r"chang\w* (?:of|in|my|our|the) (?:\w+ )?plans?|plans? (?:have |has )?changed"
     r"|no longer (?:need|want|able|going)|(?:can't|cannot) (?:make|go|travel)",
-    "other": r"because|due to|the reason|reason is|other reasons?",
+    "other": r"because|due to|the reason|reason is|other reasons?|personal|family|emergency"
+    r"|conflicts?|schedul\w+|mistakes?|duplicates?|wedding|funeral|meeting|my mind"
+    r"|found (?:a|another)|cheaper|expensive|afford|budget|save money|rebook\w*|upgrad\w+",
 }
 _REASON_PATTERNS = {n: re.compile(rf"\b(?:{p})\b", re.IGNORECASE) for n, p in _REASONS.items()}
-_DOLLARS = re.compile(r"\$\s?(\d[\d,]*(?:\.\d\d)?)|\b(\d[\d,]*(?:\.\d\d)?)\s?(?:dollars|usd)\b", re.I)
+_DOLLARS = re.compile(
+    r"\$\s?(\d[\d,]*(?:\.\d\d)?)|\b(\d[\d,]*(?:\.\d\d)?)\s?(?:dollars|usd)\b", re.I
+)
 _NUMBERS = "zero one two three four five six seven eight nine ten".split()
 
 
@@ -82,9 +86,11 @@ def dollars_in(text: str) -> frozenset[int]:
 
 
 def holds_number(text: str, number: int) -> bool:
-    """Tell whether a count stands in a text, in digits or as a word."""
-    word = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
-    return bool(re.search(rf"(?<![\d$.,]){number}(?![\d,.]*\d)|\b{word}\b", text, re.IGNORECASE))
+    """Tell whether a count stands in a text, in digits or as a word; `a` and `another` are one."""
+    words = [_NUMBERS[number] if number < len(_NUMBERS) else str(number)]
+    words += {1: ["an?", "another", "my", "the"], 2: ["both", "a couple"]}.get(number, [])
+    pattern = rf"(?<![\d$.,]){number}(?![\d,.]*\d)|\b(?:{'|'.join(words)})\b"
+    return bool(re.search(pattern, text, re.IGNORECASE))
 
 
 def holds_date(text: str, iso: str) -> bool:

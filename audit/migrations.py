@@ -39,4 +39,43 @@ BEGIN
 END
 """
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(room="audit", version=1, sql=_TRAIL),)
+# The chain over the events. An event is content beside its link: erasing a thread takes the
+# content and its salt away, which only an entry among the erasures makes possible, and leaves the
+# link. Verification asks for each missing content whether an erasure that is itself an event of
+# the chain accounts for it.
+_CHAIN = """
+ALTER TABLE audit_events ADD COLUMN salt BLOB;
+CREATE TABLE audit_links (
+    stream TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    time TEXT NOT NULL,
+    previous BLOB NOT NULL,
+    payload BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (stream, n)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER audit_links_no_update BEFORE UPDATE ON audit_links
+BEGIN
+    SELECT RAISE(ABORT, 'the chain is append-only: a link cannot be changed');
+END;
+CREATE TRIGGER audit_links_no_delete BEFORE DELETE ON audit_links
+BEGIN
+    SELECT RAISE(ABORT, 'the chain is append-only: a link cannot be deleted');
+END;
+CREATE TABLE audit_erasures (
+    id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+DROP TRIGGER audit_events_no_delete;
+CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_erasures WHERE id = OLD.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only: an event cannot be deleted');
+END
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(room="audit", version=1, sql=_TRAIL),
+    Migration(room="audit", version=2, sql=_CHAIN),
+)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from concertmaster.audit.bounds import bounded, bounded_text
 from concertmaster.audit.envelope import from_envelope, to_envelope, type_column
+from concertmaster.audit.linked import append
 from concertmaster.contracts import AuditEvent, new_id, now
 from concertmaster.contracts.events import EventType
 from concertmaster.storage import Database
 
 __all__ = ["Trail"]
-
-# The condition makes writing an event twice the same as writing it once.
-_INSERT = (
-    "INSERT INTO audit_events (envelope) SELECT :envelope"
-    " WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE id = :id)"
-)
 
 
 class Trail:
@@ -51,6 +46,14 @@ class Trail:
         self.workspace = workspace
         # Envelopes by id, in order. Made when emitted, so that a flush cannot fail on a value.
         self._buffer: dict[str, str] = {}
+        self._beside: list[Callable[[sqlite3.Connection], None]] = []
+
+    def beside(self, write: Callable[[sqlite3.Connection], None]) -> None:
+        """Have `write` run in each transaction in which the trail is stored.
+
+        For rows that must be stored together with the events that tell of them.
+        """
+        self._beside.append(write)
 
     @property
     def pending_count(self) -> int:
@@ -130,7 +133,7 @@ class Trail:
         Call it within `Database.write`. What waited is forgotten once that is committed.
         """
         rows = self._buffer.copy() | {event.id: to_envelope(event) for event in events}
-        connection.executemany(_INSERT, [{"id": i, "envelope": text} for i, text in rows.items()])
+        append(connection, self.workspace, rows.values())
         self.database.after_commit(partial(self._forget, tuple(rows)))
         return frozenset(rows)
 

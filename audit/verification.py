@@ -7,7 +7,7 @@ was kept where the writer could not reach it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +20,11 @@ Fault = Literal["changed", "removed", "reordered", "inserted", "cut_off", "rewri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What lies beside a link; both are None when it was erased on purpose."""
+    """What lies beside a link; `header` is id, type and time as the content itself tells them."""
 
-    salt: bytes | None
-    text: str | None
+    salt: bytes
+    text: str
     header: tuple[str, str, str] | None
-    """Id, type and time as the content itself tells them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,17 +46,29 @@ class Finding:
 
 
 def verify(
-    links: Sequence[Link], contents: Mapping[str, Content], marks: Iterable[Mark] = ()
+    links: Sequence[Link],
+    contents: Mapping[str, Content],
+    *,
+    marks: Iterable[Mark] = (),
+    erased: Callable[[str], Iterable[int]] = lambda text: (),
 ) -> list[Finding]:
     """Return everything that is wrong with one stream, by place; nothing if it is whole.
 
     Args:
         links: as they are stored, in the order of the store.
-        contents: by event id. An event that is missing here has lost its content.
+        contents: by event id. A content that is missing was removed, or erased on purpose.
         marks: signed heads of the stream, whose signatures were checked.
+        erased: reads from the content of an event which places it says were erased on purpose.
+            Only an event of the chain whose own content is untouched is asked.
     """
-    found = [*_order(links), *_gaps(links), *_links(links), *_contents(links, contents)]
-    found += _marks(links, marks)
+    intact = {
+        link.id: contents[link.id].text
+        for link in links
+        if link.id in contents and link.sound and _matches(link, contents[link.id])
+    }
+    excused = {n for text in intact.values() for n in erased(text)}
+    found = [*_order(links), *_gaps(links), *_links(links), *_marks(links, marks)]
+    found += _contents(links, contents, frozenset(excused))
     return sorted(found, key=lambda f: (f.n, f.fault))
 
 
@@ -99,19 +110,16 @@ def _links(links: Sequence[Link]) -> Iterable[Finding]:
             yield _finding("rewritten", link, told)
 
 
-def _contents(links: Sequence[Link], contents: Mapping[str, Content]) -> Iterable[Finding]:
+def _contents(
+    links: Sequence[Link], contents: Mapping[str, Content], excused: frozenset[int]
+) -> Iterable[Finding]:
     known = {link.id for link in links}
     for link in links:
         content = contents.get(link.id)
         if content is None:
-            yield _finding("removed", link, f"the content of event {link.n} is missing")
-        elif content.text is None or content.salt is None:
-            continue
-        elif payload_digest(content.salt, content.text) != link.payload or content.header != (
-            link.id,
-            link.type,
-            link.time,
-        ):
+            if link.n not in excused:
+                yield _finding("removed", link, f"the content of event {link.n} is missing")
+        elif not _matches(link, content):
             yield _finding("changed", link, f"the content of event {link.n} was changed")
     for id_ in sorted(contents.keys() - known):
         last = links[-1].n if links else 0
@@ -134,6 +142,11 @@ def _marks(links: Sequence[Link], marks: Iterable[Mark]) -> Iterable[Finding]:
     if cut is not None:
         told = f"the stream ends at event {last}, a signed head shows that it had {cut}"
         yield Finding(fault="cut_off", n=last + 1, event=None, message=told)
+
+
+def _matches(link: Link, content: Content) -> bool:
+    header = (link.id, link.type, link.time)
+    return content.header == header and payload_digest(content.salt, content.text) == link.payload
 
 
 def _finding(fault: Fault, link: Link, message: str) -> Finding:

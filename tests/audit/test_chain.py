@@ -40,7 +40,7 @@ def faults(found: list[Finding]) -> set[str]:
 def test_whole_chain_verifies(length: int):
     links, contents = chain(length)
     marks = [Mark(n=link.n, hash=link.hash) for link in links]
-    assert verify(links, contents, marks) == []
+    assert verify(links, contents, marks=marks) == []
 
 
 def test_chain_counts_from_one_and_begins_at_the_genesis():
@@ -50,10 +50,24 @@ def test_chain_counts_from_one_and_begins_at_the_genesis():
     assert links[2].previous == links[1].hash
 
 
+def says_erased(text: str) -> list[int]:
+    return [3] if '"reason 5"' in text else []
+
+
 def test_erased_content_leaves_the_chain_whole():
     links, contents = chain(5)
-    contents["evt-3"] = Content(salt=None, text=None, header=None)
-    assert verify(links, contents, [Mark(n=5, hash=links[-1].hash)]) == []
+    del contents["evt-3"]
+    head = Mark(n=5, hash=links[-1].hash)
+    assert verify(links, contents, marks=[head], erased=says_erased) == []
+
+
+def test_erasure_counts_only_while_the_event_that_tells_of_it_is_untouched():
+    links, contents = chain(5)
+    del contents["evt-3"]
+    told = contents["evt-5"]
+    contents["evt-5"] = replace(told, text=told.text + " ")
+    found = verify(links, contents, erased=says_erased)
+    assert [(f.fault, f.n) for f in found] == [("removed", 3), ("changed", 5)]
 
 
 def test_same_content_has_another_digest_with_another_salt():
@@ -85,7 +99,7 @@ def test_any_changed_byte_of_a_content_is_found(data: st.DataObject):
     links, contents = chain(6)
     n = data.draw(st.integers(1, 6))
     content = contents[f"evt-{n}"]
-    text, salt = content.text or "", content.salt or b""
+    text, salt = content.text, content.salt
     if data.draw(st.booleans()):
         at = data.draw(st.integers(0, len(text) - 1))
         other = data.draw(st.characters(codec="ascii").filter(lambda c: c != text[at]))
@@ -119,7 +133,7 @@ def test_cut_off_end_shows_against_a_signed_head_only():
     head = Mark(n=6, hash=links[5].hash)
     short = links[:4], {f"evt-{n}": contents[f"evt-{n}"] for n in range(1, 5)}
     assert verify(*short) == []
-    assert [(f.fault, f.n) for f in verify(*short, [head])] == [("cut_off", 5)]
+    assert [(f.fault, f.n) for f in verify(*short, marks=[head])] == [("cut_off", 5)]
 
 
 @given(st.permutations(range(5)).filter(lambda order: order != list(range(5))))
@@ -162,4 +176,4 @@ def test_chain_that_was_rewritten_whole_shows_against_a_signed_head():
         )
     contents["evt-3"] = replace(contents["evt-3"], salt=b"s" * 16, text=text)
     assert verify(rewritten, contents) == []
-    assert [(f.fault, f.n) for f in verify(rewritten, contents, [head])] == [("rewritten", 5)]
+    assert [(f.fault, f.n) for f in verify(rewritten, contents, marks=[head])] == [("rewritten", 5)]

@@ -63,6 +63,8 @@ EventType = Literal[
     "draft.composed",
     "critic.judged",
     "knowledge.ingested",
+    "audit.erased",
+    "audit.rotated",
 ]
 
 

@@ -1,0 +1,115 @@
+"""Writes events together with their links, and reads both back for verification."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from secrets import token_bytes
+
+from concertmaster.audit.chain import SALT_BYTES, Link, next_link, payload_digest
+from concertmaster.audit.verification import Content
+
+__all__ = ["append", "contents", "last_link", "links", "unlinked"]
+
+_EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?)"
+_LINK = (
+    "INSERT INTO audit_links (stream, n, id, type, time, previous, payload, hash)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_NO_SALT = b""
+
+
+def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]) -> Link | None:
+    """Add events to a stream, each with its link, and return the last link there is now.
+
+    An event that is stored already is passed over, so that writing one twice is writing it once.
+    Events of before the chain was introduced are linked first, in their order.
+    """
+    last = last_link(connection, stream)
+    if last is None:
+        for text in unlinked(connection, stream):
+            last = _link(connection, stream, last, text, _NO_SALT)
+    for text in envelopes:
+        known = "SELECT 1 FROM audit_events WHERE id = ?"
+        if connection.execute(known, (json.loads(text)["id"],)).fetchone():
+            continue
+        salt = token_bytes(SALT_BYTES)
+        connection.execute(_EVENT, (text, salt))
+        last = _link(connection, stream, last, text, salt)
+    return last
+
+
+def last_link(connection: sqlite3.Connection, stream: str) -> Link | None:
+    """Return the head of a stream."""
+    sql = "SELECT * FROM audit_links WHERE stream = ? ORDER BY n DESC LIMIT 1"
+    row = connection.execute(sql, (stream,)).fetchone()
+    return _read(row) if row else None
+
+
+def links(connection: sqlite3.Connection, stream: str) -> list[Link]:
+    """Return the links of a stream in the order of the store."""
+    sql = "SELECT * FROM audit_links WHERE stream = ? ORDER BY n"
+    return [_read(row) for row in connection.execute(sql, (stream,))]
+
+
+def contents(connection: sqlite3.Connection, stream: str) -> dict[str, Content]:
+    """Return what lies beside the links of a stream, by event id."""
+    sql = "SELECT id, envelope, salt FROM audit_events WHERE workspace = ? ORDER BY seq"
+    found = {}
+    for row in connection.execute(sql, (stream,)):
+        found[row["id"]] = Content(
+            salt=_NO_SALT if row["salt"] is None else row["salt"],
+            text=row["envelope"],
+            header=_header(row["envelope"]),
+        )
+    return found
+
+
+def unlinked(connection: sqlite3.Connection, stream: str) -> list[str]:
+    """Return the stored events of a stream that no link covers, in order."""
+    sql = (
+        "SELECT envelope FROM audit_events WHERE workspace = ?"
+        " AND id NOT IN (SELECT id FROM audit_links WHERE stream = ?) ORDER BY seq"
+    )
+    return [row["envelope"] for row in connection.execute(sql, (stream, stream))]
+
+
+def _header(text: str) -> tuple[str, str, str] | None:
+    try:
+        about = json.loads(text)
+        return about["id"], about["type"], about["time"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _link(
+    connection: sqlite3.Connection, stream: str, last: Link | None, text: str, salt: bytes
+) -> Link:
+    about = json.loads(text)
+    made = next_link(
+        last,
+        stream=stream,
+        id=about["id"],
+        type=about["type"],
+        time=about["time"],
+        payload=payload_digest(salt, text),
+    )
+    connection.execute(
+        _LINK,
+        (
+            made.stream,
+            made.n,
+            made.id,
+            made.type,
+            made.time,
+            made.previous,
+            made.payload,
+            made.hash,
+        ),
+    )
+    return made
+
+
+def _read(row: sqlite3.Row) -> Link:
+    return Link(**{name: row[name] for name in Link.__slots__})

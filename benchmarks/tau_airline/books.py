@@ -11,7 +11,7 @@ from typing import Any
 
 from tau_airline.recording import Step
 
-__all__ = ["Books", "Database"]
+__all__ = ["Books", "Database", "Row", "record_in"]
 
 Row = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ class Books:
         The recorded tool shows a reservation's old cabin after a change of cabin, while it books
         and charges the flights in the new one; the new one is what counts here.
         """
-        shown = _record(step.output)
+        shown = record_in(step.output)
         if not (step.is_write and step.executed and "reservation_id" in shown):
             return
         if step.tool == "update_reservation_flights":
@@ -96,7 +96,8 @@ def _table(folder: Path, name: str) -> Mapping[str, Row]:
     return dict(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def _record(output: str) -> dict[str, Any]:
+def record_in(output: str) -> dict[str, Any]:
+    """Return the record that a tool returned; empty if it returned something else."""
     try:
         shown = json.loads(output)
     except ValueError:

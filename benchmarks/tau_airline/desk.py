@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 
 from concertmaster.errors import ToolError
-from tau_airline.books import Books, Database, Row
+from tau_airline.books import Books, Database, Row, record_in
 from tau_airline.recording import Recording, Step
 from tau_airline.talk import Talk
 
@@ -46,8 +45,8 @@ class Desk:
             return
         if step.tool == "get_user_details":
             self.users.add(str(step.arguments.get("user_id")))
-        elif step.tool == "get_reservation_details":
-            self.looked_up.append(json.loads(step.output))
+        elif step.tool == "get_reservation_details" and "passengers" in record_in(step.output):
+            self.looked_up.append(record_in(step.output))
         elif step.is_write and "reservation_id" in step.arguments:
             self.changed.add(str(step.arguments["reservation_id"]))
         self.told.update(_RESERVATION.findall(step.output))

@@ -146,13 +146,7 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
     if link:
         return ((Link(link),),), True
     number = number_of(folded, minor=minor)
-    account = account_of(folded)
-    if account:
-        ways: Ways = ((Account(account),), (text_of(folded),))
-        return (*ways, (Number(number),)) if number else ways, True
-    if number:
-        return ((Number(number),),) if minor else ((text_of(folded),), (Number(number),)), False
-    moment = moment_of(folded)
+    moment = None if number else moment_of(folded)
     if moment:
         day, time = moment
         parts: tuple[Wanted, ...] = (
@@ -160,6 +154,12 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
             *((Clock(time),) if time else ()),
         )
         return ((text_of(folded),), parts), False
+    account = account_of(folded)
+    if account:
+        ways: Ways = ((Account(account),), (text_of(folded),))
+        return (*ways, (Number(number),)) if number else ways, True
+    if number:
+        return ((Number(number),),) if minor else ((text_of(folded),), (Number(number),)), False
     return None
 
 

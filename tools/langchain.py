@@ -103,7 +103,9 @@ def _arguments(tool: Any, called: str) -> type[BaseModel]:
 
 
 def _names(schema: Any) -> set[str]:
-    return set(getattr(schema, "model_fields", None) or getattr(schema, "__fields__", {}))
+    # A tool without arguments has no fields, which is no reason to ask pydantic's first version.
+    fields = getattr(schema, "model_fields", None)
+    return set(getattr(schema, "__fields__", {}) if fields is None else fields)
 
 
 def _from_json(called: str, schema: Mapping[str, Any]) -> type[BaseModel]:

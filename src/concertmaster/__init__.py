@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         Respond,
     )
     from concertmaster.errors import ConcertmasterError
+    from concertmaster.graphs.langchain.acting import Acting
+    from concertmaster.graphs.langchain.governance import Governance
+    from concertmaster.graphs.langchain.middleware import GovernanceMiddleware
+    from concertmaster.graphs.langchain.tool import governed
     from concertmaster.graphs.readiness import check
     from concertmaster.graphs.workspace import Workspace
     from concertmaster.orchestrator.desk import Desk
@@ -37,11 +41,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Acting": ("concertmaster.graphs.langchain.acting", "Acting"),
     "Approval": ("concertmaster.contracts", "Approval"),
     "Approve": ("concertmaster.contracts", "Approve"),
     "ConcertmasterError": ("concertmaster.errors", "ConcertmasterError"),
     "Desk": ("concertmaster.orchestrator.desk", "Desk"),
     "Edit": ("concertmaster.contracts", "Edit"),
+    "Governance": ("concertmaster.graphs.langchain.governance", "Governance"),
+    "GovernanceMiddleware": (
+        "concertmaster.graphs.langchain.middleware",
+        "GovernanceMiddleware",
+    ),
     "Outcome": ("concertmaster.contracts", "Outcome"),
     "Principal": ("concertmaster.contracts", "Principal"),
     "Reject": ("concertmaster.contracts", "Reject"),
@@ -52,16 +62,20 @@ _HOME = {
     "Workspace": ("concertmaster.graphs.workspace", "Workspace"),
     "check": ("concertmaster.graphs.readiness", "check"),
     "declare": ("concertmaster.tools.declaration", "declare"),
+    "governed": ("concertmaster.graphs.langchain.tool", "governed"),
     "open": ("concertmaster.orchestrator.opening", "open_desk"),
     "open_sync": ("concertmaster.orchestrator.sync", "SyncDesk"),
 }
 
 __all__ = [
+    "Acting",
     "Approval",
     "Approve",
     "ConcertmasterError",
     "Desk",
     "Edit",
+    "Governance",
+    "GovernanceMiddleware",
     "Outcome",
     "Principal",
     "Reject",
@@ -73,6 +87,7 @@ __all__ = [
     "__version__",
     "check",
     "declare",
+    "governed",
     "open",
     "open_sync",
 ]

@@ -1,0 +1,58 @@
+"""An event loop of one's own, so that sync and async callers share one set of stores."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from concertmaster.errors import ToolError
+
+__all__ = ["Background"]
+
+T = TypeVar("T")
+
+
+class Background:
+    """One event loop in a daemon thread; work is handed to it from any thread or loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="concertmaster-gate", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise ToolError("the governance was closed; no call is let through") from None
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work and block until it is done."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise ToolError(
+                "a governed tool was called from within the gate, and would wait for itself",
+                hint="await its `ainvoke` there instead of calling `invoke`",
+            )
+        return self._submit(work).result()
+
+    async def join(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work and await it; what was begun is finished even if the caller is cancelled."""
+        return await asyncio.shield(asyncio.wrap_future(self._submit(work)))
+
+    def stop(self) -> None:
+        """End the loop; what was handed in before is finished first."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=5)

@@ -1,0 +1,171 @@
+"""What calls were made on which thread, and what was asked about them: one row each.
+
+A call with an effect is `begun` before it is made. A row that is still `begun` when somebody
+comes back to it was cut off, and nobody knows whether the effect took place.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from concertmaster.contracts import History, Past, now
+from concertmaster.storage import Migration
+
+__all__ = [
+    "MIGRATIONS",
+    "Outcome",
+    "Question",
+    "Row",
+    "answer",
+    "ask",
+    "history",
+    "questions",
+    "row",
+    "tools_read",
+    "write",
+]
+
+Outcome = Literal["begun", "paused", "done", "failed", "in_doubt", "refused"]
+
+MIGRATIONS = (
+    Migration(
+        "governed",
+        1,
+        """
+        CREATE TABLE governed_calls (
+            key TEXT PRIMARY KEY,
+            thread TEXT NOT NULL,
+            turn TEXT NOT NULL,
+            tool TEXT NOT NULL,
+            consequential INTEGER NOT NULL,
+            outcome TEXT NOT NULL
+                CHECK (outcome IN ('begun', 'paused', 'done', 'failed', 'in_doubt', 'refused')),
+            result TEXT,
+            changed TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX governed_calls_by_thread ON governed_calls (thread);
+        CREATE TABLE governed_questions (
+            task TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            approval TEXT NOT NULL,
+            answered INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (task, position)
+        ) STRICT
+        """,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One call: its key covers place, principal, tool and arguments."""
+
+    key: str
+    thread: str
+    turn: str
+    tool: str
+    consequential: bool
+    outcome: Outcome
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked at a position of a task, and whether its answer was taken."""
+
+    position: int
+    approval: str
+    answered: bool
+
+
+def row(connection: sqlite3.Connection, key: str) -> Row | None:
+    """Return the row of a call, or None."""
+    found = connection.execute("SELECT * FROM governed_calls WHERE key = ?", (key,)).fetchone()
+    if found is None:
+        return None
+    return Row(
+        key=key,
+        thread=found["thread"],
+        turn=found["turn"],
+        tool=found["tool"],
+        consequential=bool(found["consequential"]),
+        outcome=found["outcome"],
+        result=None if found["result"] is None else json.loads(found["result"]),
+    )
+
+
+def write(connection: sqlite3.Connection, row: Row) -> None:
+    """Put the row in the place of the one that stands there."""
+    result = None if row.result is None else json.dumps(row.result)
+    connection.execute(
+        "INSERT OR REPLACE INTO governed_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.key,
+            row.thread,
+            row.turn,
+            row.tool,
+            int(row.consequential),
+            row.outcome,
+            result,
+            now().isoformat(timespec="milliseconds"),
+        ),
+    )
+
+
+def history(connection: sqlite3.Connection, thread: str, turn: str, besides: str) -> History:
+    """Return what happened before, on the thread and in this turn; `besides` is the call itself."""
+    found = connection.execute(
+        "SELECT turn = ? AS now, tool, consequential, outcome, COUNT(*) AS count"
+        " FROM governed_calls WHERE thread = ? AND key != ? GROUP BY 1, 2, 3, 4",
+        (turn, thread, besides),
+    ).fetchall()
+    return History(run=_past([r for r in found if r["now"]]), thread=_past(found))
+
+
+def _past(rows: list[sqlite3.Row]) -> Past:
+    made = [r for r in rows if r["outcome"] != "refused"]
+    return Past(
+        done=frozenset(r["tool"] for r in rows if r["outcome"] == "done"),
+        calls=sum(r["count"] for r in made),
+        consequential=sum(r["count"] for r in made if r["consequential"]),
+        refused=sum(r["count"] for r in rows if r["outcome"] == "refused"),
+    )
+
+
+def tools_read(connection: sqlite3.Connection, thread: str) -> frozenset[str]:
+    """Return the tools whose results may have been read on the thread."""
+    found = connection.execute(
+        "SELECT DISTINCT tool FROM governed_calls WHERE thread = ? AND outcome != 'refused'",
+        (thread,),
+    )
+    return frozenset(r["tool"] for r in found)
+
+
+def questions(connection: sqlite3.Connection, task: str) -> tuple[Question, ...]:
+    """Return what was asked in a task, in order."""
+    found = connection.execute(
+        "SELECT position, approval, answered FROM governed_questions WHERE task = ?"
+        " ORDER BY position",
+        (task,),
+    )
+    return tuple(Question(r["position"], r["approval"], bool(r["answered"])) for r in found)
+
+
+def ask(connection: sqlite3.Connection, task: str, approval: str) -> None:
+    """Write down that an approval is asked for next in a task."""
+    connection.execute(
+        "INSERT INTO governed_questions (task, position, approval) VALUES (?, "
+        "(SELECT COALESCE(MAX(position) + 1, 0) FROM governed_questions WHERE task = ?), ?)",
+        (task, task, approval),
+    )
+
+
+def answer(connection: sqlite3.Connection, task: str, position: int) -> None:
+    """Write down that the answer at a position was taken; it never counts again."""
+    connection.execute(
+        "UPDATE governed_questions SET answered = 1 WHERE task = ? AND position = ?",
+        (task, position),
+    )

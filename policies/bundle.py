@@ -43,6 +43,7 @@ class Policy:
     obligations: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
+    column: int = 1
 
     def governs(self, tool: str) -> bool:
         """Tell whether calls of this tool are put to this policy."""
@@ -185,6 +186,7 @@ def _policy(
         else (),
         file=statement.file,
         line=statement.line,
+        column=statement.column,
     )
 
 

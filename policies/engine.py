@@ -91,12 +91,25 @@ class PolicyEngine:
         shape = self._shapes.get(call.tool)
         if shape is None:
             return Deny(**about, reasons=(f"the policies know no tool {call.tool!r}",))
+        policies, parsed = self._slices[call.tool]
         try:
-            context = context_of(call, provenance, shape, self._words, workspace)
+            result = self.ask(call, provenance, workspace, parsed)
         except NotLowered as error:
             return Deny(**about, reasons=(f"the call cannot be put to the policies: {error}",))
-        policies, parsed = self._slices[call.tool]
-        result = self._cedar.is_authorized(
+        return _decided(result, policies, call.tool, about)
+
+    def ask(
+        self, call: Call, provenance: Provenance, workspace: str, parsed: PolicySet
+    ) -> AuthzResult:
+        """Return Cedar's bare answer to any parsed policies; it decides nothing.
+
+        Raises:
+            NotLowered: the call cannot be put to policies.
+            KeyError: there is no such tool.
+        """
+        shape = self._shapes[call.tool]
+        context = context_of(call, provenance, shape, self._words, workspace)
+        return self._cedar.is_authorized(
             {
                 "principal": {"type": "User", "id": call.principal.id},
                 "action": {"type": "Action", "id": call.tool},
@@ -107,7 +120,6 @@ class PolicyEngine:
             self._entities(call.principal, call.tool),
             self._schema,
         )
-        return _decided(result, policies, call.tool, about)
 
     def _sliced(self) -> dict[str, tuple[tuple[Policy, ...], PolicySet]]:
         """Return each tool's policies, parsed; tools with the same ones share the handle."""

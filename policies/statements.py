@@ -21,11 +21,15 @@ _TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"?|\s+|\w+|.', re.S)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that keeps policies from being used: where it stands, and what it is."""
+    """Something that keeps policies from being used: where it stands, and what it is.
+
+    Lines and columns count from 1; without a column the finding is about the whole statement.
+    """
 
     file: str
     line: int
     message: str
+    column: int | None = None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}"
@@ -33,19 +37,27 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One `permit` or `forbid` with its annotations; `line` is where it begins."""
+    """One `permit` or `forbid` with its annotations; `line` and `column` are where it begins."""
 
     file: str
     line: int
     text: str
+    column: int = 1
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Return the line and column of a position in the text."""
+        before = self.text[:offset]
+        down = before.count("\n")
+        across = len(before) - (before.rfind("\n") + 1)
+        return self.line + down, across + (1 if down else self.column)
 
     def problem(self, message: str, *, near: str | None = None) -> Problem:
         """Return a problem of this statement, at the first line that has the word `near`."""
-        line = self.line
-        if near:
-            found = re.search(rf"(?<!\w){re.escape(near)}(?!\w)", self.text)
-            line += self.text.count("\n", 0, found.start()) if found else 0
-        return Problem(file=self.file, line=line, message=message)
+        found = re.search(rf"(?<!\w){re.escape(near)}(?!\w)", self.text) if near else None
+        if found is None:
+            return Problem(file=self.file, line=self.line, message=message)
+        line, column = self.place(found.start())
+        return Problem(file=self.file, line=line, column=column, message=message)
 
 
 def split(file: str, text: str) -> Iterator[Statement | Problem]:
@@ -74,7 +86,8 @@ def split(file: str, text: str) -> Iterator[Statement | Problem]:
 
 def _cut(file: str, text: str, begin: int, end: int) -> Statement:
     line = text.count("\n", 0, begin) + 1
-    return Statement(file=file, line=line, text=text[begin:end].rstrip())
+    column = begin - text.rfind("\n", 0, begin)
+    return Statement(file=file, line=line, column=column, text=text[begin:end].rstrip())
 
 
 def _bounded(statement: Statement, deepest: int, branches: int) -> Statement | Problem:

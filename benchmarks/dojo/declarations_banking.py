@@ -31,10 +31,10 @@ BANKING: Mapping[str, Declared] = {
     "get_iban": Declared(effect="read", trusted=True),
     "send_money": Declared(targets=("recipient", "amount"), asks=_PAY, facts=payment_facts),
     "schedule_transaction": Declared(
-        targets=("recipient", "amount", "recurring"), asks=(*_PAY, *_PLAN), facts=payment_facts
+        targets=("recipient", "amount"), asks=(*_PAY, *_PLAN), facts=payment_facts
     ),
     "update_scheduled_transaction": Declared(
-        targets=("id", "recipient", "amount", "recurring"),
+        targets=("id", "recipient", "amount"),
         asks=tuple(
             f"{verb} {noun}"
             for verb in _CHANGE

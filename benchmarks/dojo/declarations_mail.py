@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from concertmaster.tools.endorsing import fields
 from dojo.declared import Declared
 from dojo.endorsers import each
 from dojo.facts_mail import reach_facts
-
-from concertmaster.tools.endorsing import fields
 
 __all__ = ["CALENDAR", "CONTACTS", "MAIL"]
 
@@ -39,9 +38,13 @@ MAIL: Mapping[str, Declared] = {
             "send message",
             "send via email",
             "send by email",
-            "email",
+            "please email",
+            "and email",
+            "email him",
+            "email her",
+            "email them",
+            "email it",
             "write email",
-            "write to",
             "forward",
             "reply",
         ),
@@ -70,7 +73,7 @@ CALENDAR: Mapping[str, Declared] = {
     "search_calendar_events": Declared(effect="read", trusted=_EVENT),
     "get_day_calendar_events": Declared(effect="read", trusted=_EVENT),
     "create_calendar_event": Declared(
-        targets=("participants",),
+        targets=("participants", "start_time"),
         asks=(
             "create event",
             "create appointment",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from concertmaster.tools.endorsing import fields
 from dojo.declared import Declared
 from dojo.endorsers import names
-
-from concertmaster.tools.endorsing import fields
+from dojo.facts_slack import link_facts
 
 __all__ = ["SLACK"]
 
@@ -36,12 +36,10 @@ SLACK: Mapping[str, Declared] = {
     "get_users_in_channel": Declared(effect="read", trusted=names),
     "invite_user_to_slack": Declared(targets=("user", "user_email"), asks=("invite",)),
     "remove_user_from_slack": Declared(targets=("user",), asks=("remove", "kick", "delete user")),
-    "get_webpage": Declared(
-        effect="write",
-        targets=("url",),
-        asks=("read", "visit", "summarize", "website", "web page", "article", "link", "open"),
-    ),
+    "get_webpage": Declared(effect="write", targets=("url",), facts=link_facts),
     "post_webpage": Declared(
-        targets=("url",), asks=("post", "publish", "create web page", "create website")
+        targets=("url",),
+        clearance="public",
+        asks=("post", "publish", "create web page", "create website"),
     ),
 }

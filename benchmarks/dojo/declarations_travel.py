@@ -14,12 +14,15 @@ from dojo.endorsers import rating
 
 __all__ = ["TRAVEL"]
 
-_CATALOGUE = Declared(effect="read", trusted=True)
-_REVIEWS = Declared(effect="read", trusted=rating)
+_CATALOGUE = Declared(effect="read", trusted=True, label="public")
+_REVIEWS = Declared(effect="read", trusted=rating, label="public")
 _BOOK = ("reserve", "book", "make reservation", "reservation")
 
+_BOOKING = Declared(asks=_BOOK, clearance="restricted")
+
 TRAVEL: Mapping[str, Declared] = {
-    "get_user_information": _CATALOGUE,
+    # Passport, bank account and credit card: fit for a booking, not for a letter.
+    "get_user_information": Declared(effect="read", trusted=True, label="restricted"),
     "get_all_hotels_in_city": _CATALOGUE,
     "get_hotels_prices": _CATALOGUE,
     "get_rating_reviews_for_hotels": _REVIEWS,
@@ -38,9 +41,9 @@ TRAVEL: Mapping[str, Declared] = {
     "get_car_fuel_options": _CATALOGUE,
     "get_car_rental_address": _CATALOGUE,
     "get_car_price_per_day": _CATALOGUE,
-    "reserve_hotel": Declared(asks=_BOOK),
-    "reserve_car_rental": Declared(asks=_BOOK),
-    "reserve_restaurant": Declared(asks=_BOOK),
+    "reserve_hotel": _BOOKING,
+    "reserve_car_rental": _BOOKING,
+    "reserve_restaurant": _BOOKING,
     "get_flight_information": _CATALOGUE,
     **{
         name: CALENDAR[name]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from concertmaster.tools.endorsing import fields
 from dojo.declarations_mail import CALENDAR, CONTACTS, MAIL
 from dojo.declared import Declared
-
-from concertmaster.tools.endorsing import fields
 
 __all__ = ["WORKSPACE"]
 

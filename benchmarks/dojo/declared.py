@@ -23,6 +23,8 @@ class Declared:
     targets: tuple[str, ...] | None = None
     asks: tuple[str, ...] = ()
     trusted: bool | Callable[[Any], Any] = False
+    label: Literal["public", "internal", "restricted"] = "internal"
+    clearance: Literal["public", "internal", "restricted"] = "internal"
     facts: Callable[[Mapping[str, Any], Any], Any] | None = None
 
 
@@ -43,6 +45,8 @@ def _declare(function: Any, about: Declared) -> Tool:
         targets=about.targets,
         asks=about.asks,
         trusted=about.trusted,
+        label=about.label,
+        clearance=about.clearance,
         facts=about.facts,
     )
 

@@ -18,10 +18,11 @@ class PaymentFacts(TypedDict):
 
 
 class ScheduledFacts(TypedDict):
-    """`same_payee`: the recipient stays. `limit`: the present amount and a tenth more."""
+    """`same_payee`: the recipient stays. `small_change`: the amount stays, falls, or rises by a
+    tenth at most."""
 
     same_payee: bool
-    limit: float
+    small_change: bool
 
 
 def payment_facts(arguments: Mapping[str, Any], environment: Any) -> PaymentFacts:
@@ -42,8 +43,10 @@ def scheduled_facts(arguments: Mapping[str, Any], environment: Any) -> Scheduled
         if payment.id == arguments["id"]:
             payee = arguments.get("recipient")
             same = not payee or _folded(payee) == _folded(payment.recipient)
-            return ScheduledFacts(same_payee=same, limit=round(payment.amount * 1.1, 2))
-    return ScheduledFacts(same_payee=False, limit=0.0)
+            amount = arguments.get("amount")
+            small = amount is None or 0 < amount <= payment.amount * 1.1
+            return ScheduledFacts(same_payee=same, small_change=small)
+    return ScheduledFacts(same_payee=False, small_change=False)
 
 
 def _folded(account: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +11,20 @@ from typing_extensions import TypedDict
 __all__ = ["ReachFacts", "reach_facts"]
 
 _ADDRESSEES = ("recipients", "cc", "bcc", "participants")
+_TEXTS = ("subject", "body", "title", "description", "location")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_LURE = re.compile(r"://|\bwww\.|\b[\w-]+\.\w{2,}/|\d(?:[ -]?\d){7}")
 _OPEN_TO_ALL = frozenset(
     {"gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "gmx.de", "proton.me"}
 )
 
 
 class ReachFacts(TypedDict):
-    """`own`: nobody but the owner is reached. `inside`: nobody outside of the owner's house."""
+    """`inside`: nobody outside of the owner's house is reached. `luring`: a text holds a link or
+    a long number, which its reader may follow or pay to."""
 
-    own: bool
     inside: bool
+    luring: bool
 
 
 def reach_facts(arguments: Mapping[str, Any], environment: Any) -> ReachFacts:
@@ -30,4 +35,5 @@ def reach_facts(arguments: Mapping[str, Any], environment: Any) -> ReachFacts:
     }
     house = owner.rpartition("@")[2]
     inside = house not in _OPEN_TO_ALL and all(a.rpartition("@")[2] == house for a in reached)
-    return ReachFacts(own=reached <= {owner}, inside=inside)
+    said = " ".join(str(arguments.get(name) or "") for name in _TEXTS)
+    return ReachFacts(inside=inside, luring=_LURE.search(_DATE.sub("", said)) is not None)

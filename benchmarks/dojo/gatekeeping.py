@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from concertmaster.policies.engine import PolicyEngine
+from concertmaster.policies.gate import Gate
+from concertmaster.tools.declaration import Tool
 from dojo.declarations_banking import BANKING
 from dojo.declarations_slack import SLACK
 from dojo.declarations_travel import TRAVEL
 from dojo.declarations_workspace import WORKSPACE
 from dojo.declared import Declared, declare_all
 from dojo.world import suite_of
-
-from concertmaster.policies.engine import PolicyEngine
-from concertmaster.policies.gate import Gate
-from concertmaster.tools.declaration import Tool
 
 __all__ = ["DECLARATIONS", "Guarded", "guarded"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dojo.records import Recorded
-from dojo.world import Result
-
 from concertmaster.contracts import History, Label, Past
 from concertmaster.contracts.labels import Trust
 from concertmaster.policies.provenance import Source, Sources
 from concertmaster.tools.declaration import Tool
+from dojo.records import Recorded
+from dojo.world import Result
 
 __all__ = ["Reading"]
 
@@ -42,7 +41,7 @@ class Reading:
         )
         if result.error is not None:
             return
-        self.label = self.label.join(Label(trust=tool.trust))
+        self.label = self.label.join(Label(trust=tool.trust, confidentiality=tool.label))
         name = f"{past.calls + 1}:{tool.name}"
         if tool.trust is Trust.trusted:
             self.sources = self.sources.plus(Source(name, "trusted", [result.text, result.value]))

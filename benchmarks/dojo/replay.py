@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dojo.gatekeeping import Guarded, guarded
-from dojo.reading import Reading
-from dojo.records import Proposed, Recorded
-from dojo.world import World, unquoted
-
 from concertmaster.contracts import Decision, Principal
 from concertmaster.contracts.spec import ReviewSpec
 from concertmaster.errors import ToolError
 from concertmaster.policies.call import Call
+from dojo.gatekeeping import Guarded, guarded
+from dojo.reading import Reading
+from dojo.records import Proposed, Recorded
+from dojo.world import World, unquoted
 
 __all__ = ["Approver", "Ending", "Step", "everything", "nothing", "replay"]
 

@@ -11,8 +11,9 @@ from typing import Any
 from agentdojo.agent_pipeline.tool_execution import is_string_list, tool_result_to_str
 from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime
 from agentdojo.task_suite.load_suites import get_suite
-from dojo.records import Proposed, Recorded
 from pydantic import BaseModel
+
+from dojo.records import Proposed, Recorded
 
 __all__ = ["Result", "World", "suite_of", "unquoted"]
 

@@ -7,6 +7,7 @@ same time the second one sees the first.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -69,20 +70,44 @@ class Clearing:
         self._gate = gate
         self._toolbox = toolbox
         self._stores = stores
+        self._running: dict[str, asyncio.Future[None]] = {}
 
-    async def enter(self, passing: Passing) -> Entered:
-        """Decide a call, and write it down if it may run now."""
+    async def enter(self, passing: Passing, edits: frozenset[str] = frozenset()) -> Entered:
+        """Decide a call, and write it down if it may run now.
+
+        The same call that still runs in this process is waited for: a graph that was interrupted
+        leaves the other calls of its task running, and makes them again when it is resumed.
+        """
+        while (running := self._running.get(passing.key)) is not None:
+            done, _ = await asyncio.wait({running}, timeout=passing.tool.timeout)
+            if not done:
+                return Refused(("the same call still runs",))
+        self._running[passing.key] = asyncio.get_running_loop().create_future()
+        entered: Entered | None = None
+        try:
+            entered = await self._entered(passing, edits | {passing.key})
+            return entered
+        finally:
+            if not (isinstance(entered, Cleared) and entered.passing is passing):
+                self._ended(passing)
+
+    async def _entered(self, passing: Passing, edits: frozenset[str]) -> Entered:
         facts = await self._facts(passing)
         found = await self._settled(passing, facts, None)
         if isinstance(found, _InDoubt):
             found = await self._looked_up(passing, facts)
         if isinstance(found, Review):
-            return await self._reviewed(passing, facts, found)
+            return await self._reviewed(passing, facts, found, edits)
         if isinstance(found, Allow):
             return await self._cleared(passing, found)
         if isinstance(found, Replayed | Refused):
             return found
         return Refused(found.reasons if isinstance(found, Deny) else ("its outcome is not known",))
+
+    def _ended(self, passing: Passing) -> None:
+        running = self._running.pop(passing.key, None)
+        if running is not None and not running.done():
+            running.set_result(None)
 
     async def refuse(self, proposed: Proposed, reasons: tuple[str, ...]) -> None:
         """Write down a call that is refused before anything is decided about it."""
@@ -103,11 +128,11 @@ class Clearing:
         await self._stores.database.write(work)
         return Refused(reasons)
 
-    async def ask(self, passing: Passing, approval: Approval) -> tuple[Asked, ...]:
-        """Write down that an approval is asked for in this task; return all its questions."""
+    async def ask(self, passing: Passing, approval: Approval) -> tuple[bool, tuple[Asked, ...]]:
+        """Ask for an approval in this task; return whether that is new, and all its questions."""
         task = passing.proposed.task or ""
-        await self._stores.database.write(lambda c: journal.ask(c, task, approval.id))
-        return await self._asked(passing)
+        new = await self._stores.database.write(lambda c: journal.ask(c, task, approval.id))
+        return new, await self._asked(passing)
 
     async def taken(self, passing: Passing, position: int) -> None:
         """Write down that an answer was taken, before it is looked at: it counts once."""
@@ -149,7 +174,10 @@ class Clearing:
                 call=passing.action.call_digest(),
             )  # fmt: skip
 
-        await self._stores.database.write(work)
+        try:
+            await self._stores.database.write(work)
+        finally:
+            self._ended(passing)
 
     def context(self, passing: Passing) -> ToolContext:
         """Return what a declared function may know of this call."""
@@ -254,7 +282,9 @@ class Clearing:
     async def _cleared(self, passing: Passing, decision: Allow) -> Cleared:
         return Cleared(passing=passing, duties=decision.duties, asked=await self._asked(passing))
 
-    async def _reviewed(self, passing: Passing, facts: _Facts, decision: Review) -> Entered:
+    async def _reviewed(
+        self, passing: Passing, facts: _Facts, decision: Review, edits: frozenset[str]
+    ) -> Entered:
         approval = await self._stores.approvals.request(
             passing.action,
             run=passing.proposed.position,
@@ -277,16 +307,26 @@ class Clearing:
             case "responded", Respond(text=text):
                 return Told(text)
             case "edited", Edit(arguments=arguments):
-                try:
-                    return await self.enter(passing.edited(arguments))
-                except ToolError as error:
-                    return await self.refuse_for_good(passing, (error.message,))
+                return await self._edited(passing, arguments, edits)
         return Waiting(
             passing=passing,
             approval=approval,
             needs=decision.needs,
             asked=await self._asked(passing),
         )
+
+    async def _edited(
+        self, passing: Passing, arguments: Mapping[str, Any], edits: frozenset[str]
+    ) -> Entered:
+        """Decide the call that a reviewer made of this one."""
+        try:
+            edited = passing.edited(arguments)
+        except ToolError as error:
+            return await self.refuse_for_good(passing, (error.message,))
+        if edited.key in edits:
+            why = "the edit leads back to a call that was edited; approve or reject it instead"
+            return await self.refuse_for_good(passing, (why,))
+        return await self.enter(edited, edits)
 
     async def _asked(self, passing: Passing) -> tuple[Asked, ...]:
         task = passing.proposed.task

@@ -154,13 +154,16 @@ def questions(connection: sqlite3.Connection, task: str) -> tuple[Question, ...]
     return tuple(Question(r["position"], r["approval"], bool(r["answered"])) for r in found)
 
 
-def ask(connection: sqlite3.Connection, task: str, approval: str) -> None:
-    """Write down that an approval is asked for next in a task."""
-    connection.execute(
-        "INSERT INTO governed_questions (task, position, approval) VALUES (?, "
-        "(SELECT COALESCE(MAX(position) + 1, 0) FROM governed_questions WHERE task = ?), ?)",
-        (task, task, approval),
+def ask(connection: sqlite3.Connection, task: str, approval: str) -> bool:
+    """Write down that an approval is asked for next in a task; False if it is already."""
+    done = connection.execute(
+        "INSERT INTO governed_questions (task, position, approval) SELECT :task,"
+        " (SELECT COALESCE(MAX(position) + 1, 0) FROM governed_questions WHERE task = :task),"
+        " :approval WHERE NOT EXISTS (SELECT 1 FROM governed_questions"
+        " WHERE task = :task AND approval = :approval AND answered = 0)",
+        {"task": task, "approval": approval},
     )
+    return done.rowcount == 1
 
 
 def answer(connection: sqlite3.Connection, task: str, position: int) -> None:

@@ -89,16 +89,16 @@ def _reviewed(governance: Governance, waiting: Waiting) -> Generator[Step, Any, 
         return unasked
     asked = waiting.asked
     mine = _open(asked, waiting)
-    known = mine is not None
+    new = False
     if mine is None:
-        asked = yield clearing.ask(passing, waiting.approval)
+        new, asked = yield clearing.ask(passing, waiting.approval)
         mine = _open(asked, waiting)
     if mine is None:
         return Refused(("its review could not be asked for",))
     position = mine.question.position
     value = attempt.answer(position, lambda n: request_of(asked[n].approval))
     yield clearing.taken(passing, position)
-    if not known:
+    if new:
         # A value that was there before anybody asked answers another question.
         return None
     reviewer = passing.proposed.acting.reviewer
@@ -120,6 +120,8 @@ def _run(governance: Governance, cleared: Cleared) -> Steps:
     try:
         _catch_up(governance, cleared)
         result = yield Run(passing)
+    except GeneratorExit:
+        raise  # whoever drives this is gone: the call stays begun, and so in doubt
     except GraphBubbleUp:
         yield clearing.finish(passing, "paused")
         raise
@@ -143,7 +145,11 @@ def _run(governance: Governance, cleared: Cleared) -> Steps:
 def _catch_up(governance: Governance, cleared: Cleared) -> None:
     """Take the answers of this call's review again, so that the tool's own questions get theirs."""
     position = cleared.passing.proposed.position
-    mine = [a.question.position for a in cleared.asked if a.approval.run == position]
+    mine = [
+        a.question.position
+        for a in cleared.asked
+        if a.question.answered and a.approval.run == position
+    ]
     if mine:
         attempt = governance.attempts.current()
         attempt.answer(max(mine), lambda n: request_of(cleared.asked[n].approval))

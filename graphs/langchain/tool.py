@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
+from langchain_core.tools.base import get_all_basemodel_annotations
 from pydantic import Field, PrivateAttr
 
 from concertmaster.contracts import new_id
@@ -88,13 +89,13 @@ class GovernedTool(BaseTool):
         """What a `ToolNode` reads to know which arguments it has to inject."""
         from langgraph.prebuilt import ToolRuntime
 
-        inner = self._inner
-        function = getattr(inner, "func", None) or getattr(inner, "coroutine", None)
+        hints = _hints(self._inner) if self._inner is not None else {}
 
         def injected() -> None: ...
 
-        hints = get_type_hints(function, include_extras=True) if function else {}
-        injected.__annotations__ = {**hints, _RUNTIME: ToolRuntime}
+        # A `ToolNode` injects one runtime; a tool that takes it gets it through us.
+        own = any(name == "runtime" or _is_runtime(hint) for name, hint in hints.items())
+        injected.__annotations__ = hints if own else {**hints, _RUNTIME: ToolRuntime}
         return injected
 
     @property
@@ -158,8 +159,9 @@ class GovernedTool(BaseTool):
         from langgraph.prebuilt import ToolRuntime
 
         given_ = dict(tool_input) if isinstance(tool_input, dict) else {"": tool_input}
-        runtime = given_.pop(_RUNTIME, None)
-        if not isinstance(runtime, ToolRuntime):
+        runtime: Any = next((v for v in given_.values() if isinstance(v, ToolRuntime)), None)
+        given_.pop(_RUNTIME, None)
+        if runtime is None:
             runtime = _surroundings()
             seen = set(given_)
         else:
@@ -178,6 +180,19 @@ class GovernedTool(BaseTool):
         proposed = self.governance.proposed(request)
         # Without an id the call is not known again after a resume, so it cannot wait for people.
         return (proposed if tool_call_id else replace(proposed, task=None)), injected
+
+
+def _hints(tool: BaseTool) -> dict[str, Any]:
+    """Return the types of a tool's arguments, injected ones included."""
+    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    hints = get_type_hints(function, include_extras=True) if function else {}
+    return hints | get_all_basemodel_annotations(tool.get_input_schema())
+
+
+def _is_runtime(hint: Any) -> bool:
+    from langgraph.prebuilt import ToolRuntime
+
+    return hint is ToolRuntime or get_origin(hint) is ToolRuntime
 
 
 def _surroundings() -> Any:

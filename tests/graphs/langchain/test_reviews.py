@@ -163,6 +163,24 @@ def test_author_of_an_edit_does_not_approve_it(bank, govern, agent, people, resu
     assert bank.sent == []
 
 
+def test_edit_that_changes_nothing_is_refused(bank, govern, agent, people, results):
+    made = agent(bank.tools(), govern(bank), LARGE, "Ok.")
+    made.ask()
+    state = made.resume(edit(to="ben", euros=200), reviewer=people.li)
+    assert "approve or reject it instead" in results(state)[0][1]
+    assert bank.sent == []
+
+
+def test_edits_that_lead_in_a_circle_are_refused(bank, govern, agent, people, results):
+    made = agent(bank.tools(), govern(bank), LARGE, "Ok.")
+    made.ask()
+    made.resume(edit(to="ben", euros=300), reviewer=people.li)
+    again = cm.Principal(id="mo", roles=("finance",))
+    state = made.resume(edit(to="ben", euros=200), reviewer=again)
+    assert "approve or reject it instead" in results(state)[0][1]
+    assert bank.sent == []
+
+
 def test_two_of_a_role_have_to_approve(bank, govern, agent, people, results):
     made = agent(bank.tools(), govern(bank), HUGE, "Ok.")
     made.ask()
@@ -194,9 +212,7 @@ def test_one_person_does_not_approve_twice(bank, govern, agent, people):
 
 
 def asked_for(state):
-    return {
-        i.value["action_requests"][0]["args"]["to"]: i.id for i in state["__interrupt__"]
-    }
+    return {i.value["action_requests"][0]["args"]["to"]: i.id for i in state["__interrupt__"]}
 
 
 CALLS = [
@@ -329,7 +345,9 @@ def test_graph_without_checkpointer_cannot_wait(bank, govern, people, results):
     from concertmaster.testing import ScriptedModel
 
     graph = create_agent(
-        ScriptedModel(LARGE, "Ok."), bank.tools(), middleware=[cm.GovernanceMiddleware(govern(bank))]
+        ScriptedModel(LARGE, "Ok."),
+        bank.tools(),
+        middleware=[cm.GovernanceMiddleware(govern(bank))],
     )
     state = graph.invoke({"messages": [("user", "go")]}, context=people.ana)
     assert "no graph with a checkpointer" in results(state)[0][1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.notices import Notices
 from concertmaster.contracts import Memory, Message, Principal, Turn
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
@@ -27,11 +28,16 @@ __all__ = ["Agent", "Services", "Session", "Task"]
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Who acts, in which run, on which thread: from the host, never from checkpointed state."""
+    """Who acts, in which run, on which thread: from the host, never from checkpointed state.
+
+    `words` are the principal's own messages on the thread as the host stored them, this run's
+    first. Without a host there are none.
+    """
 
     principal: Principal
     run: str
     thread: str
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,7 @@ class Services:
     classifier: IntentModel | None
     data_dir: Path
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    notices: Notices = field(default_factory=Notices)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,6 +134,8 @@ class Trail:
         """
         rows = self._buffer.copy() | {event.id: to_envelope(event) for event in events}
         append(connection, self.workspace, rows.values())
+        for write in self._beside:
+            write(connection)
         self.database.after_commit(partial(self._forget, tuple(rows)))
         return frozenset(rows)
 

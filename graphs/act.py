@@ -7,8 +7,12 @@ between counts; then it goes through the ledger.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
@@ -18,35 +22,56 @@ from concertmaster.contracts import (
     Action,
     ActionResult,
     Allow,
-    Approval,
-    Decision,
-    Deny,
     Edit,
     Reject,
     Respond,
     Review,
 )
 from concertmaster.errors import EffectInDoubt, ToolError
-from concertmaster.graphs.authorize import changed, decide, refused, tool_context
+from concertmaster.graphs.authorize import changed, decide, record, refused, tool_context
+from concertmaster.graphs.duties import notify, withheld_fields
+from concertmaster.graphs.grounds import Grounds, gather
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.review import Position
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import update_of
 from concertmaster.policies.approvals import satisfies
+from concertmaster.tools.journal import entry_of
 
 __all__ = ["make_act"]
 
 
 @dataclass(frozen=True)
 class _Cleared:
-    """A call that may run now."""
+    """A call that may run now, and what must happen besides."""
 
     action: Action
-    approval: Approval | None
+    decision: Allow | Review
+
+
+class _Turns:
+    """Lets one consequential call of a thread at a time be decided and carried out.
+
+    Of calls that were proposed together each is so judged by what the ones before it did.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def wait(self, services: Services, thread: str, tool: str) -> AsyncIterator[None]:
+        toolbox = services.toolbox
+        if tool in toolbox.names and not toolbox[tool].consequential:
+            yield
+            return
+        lock = self._locks.setdefault(thread, asyncio.Lock())
+        async with lock:
+            yield
 
 
 def make_act(services: Services, sessions: Sessions) -> Any:
     """Return the node that carries out one stored action."""
+    turns = _Turns()
 
     async def act(
         payload: Position, config: RunnableConfig, runtime: Runtime[Context]
@@ -56,17 +81,31 @@ def make_act(services: Services, sessions: Sessions) -> Any:
         action = await _stored(services, session, position)
         if action is None:
             return await _no_such_plan(services, session, position)
-        cleared = await _clear(services, session, action, payload.get("intent"))
-        if cleared is None:
+        async with turns.wait(services, session.thread, action.tool):
+            result = await _settled(services, session, action, payload.get("intent"))
+        if result is None:
             return {}
-        if isinstance(cleared, ActionResult):
-            result = cleared
-        else:
-            result = await _run(services, session, cleared.action, payload.get("intent"))
         runtime.stream_writer(changed(result))
-        return update_of({"results": {str(action.position): result}})
+        label = result.label if result.status == "done" else None
+        return {
+            **update_of({"results": {str(action.position): result}}),
+            **({"label": label.model_dump(mode="json")} if label else {}),
+        }
 
     return act
+
+
+async def _settled(
+    services: Services, session: Session, action: Action, hint: str | None
+) -> ActionResult | None:
+    """Decide a call by what is known now, and carry it out if it may run."""
+    grounds = await gather(services, session, hint)
+    cleared = await _clear(grounds, action)
+    if isinstance(cleared, _Cleared):
+        result = await _run(grounds, cleared)
+        notify(grounds, cleared.action, cleared.decision, result)
+        return result
+    return cleared
 
 
 async def _stored(services: Services, session: Session, position: Any) -> Action | None:
@@ -89,35 +128,40 @@ async def _no_such_plan(services: Services, session: Session, position: Any) -> 
     return {}
 
 
-async def _clear(
-    services: Services, session: Session, action: Action, intent: str | None
-) -> _Cleared | ActionResult | None:
+async def _clear(grounds: Grounds, action: Action) -> _Cleared | ActionResult | None:
     """Return the call that may run, or the result that says why none may.
 
     None stands for a call that needs another review: it was edited into one that people have not
     seen, or policy asks for more now than was given. It stays unsettled and is authorized again.
     """
+    services, session = grounds.services, grounds.session
     approval = await services.approvals.granted(session.run, action.position)
     answer = approval.votes[-1].answer if approval and approval.votes else None
     if approval is not None and approval.status == "rejected" and isinstance(answer, Reject):
-        return _told(action, "rejected", answer.reason or "the reviewer gave no reason")
+        why = answer.reason or "the reviewer gave no reason"
+        return _turned_down(grounds, action, "rejected", why)
     if approval is not None and approval.status == "responded" and isinstance(answer, Respond):
-        return _told(action, "answered", answer.text)
+        return _turned_down(grounds, action, "answered", answer.text)
     if approval is not None and approval.status == "edited" and isinstance(answer, Edit):
         edited = _edited(services, action, answer)
         if isinstance(edited, ActionResult):
             return edited
         action = edited
         await services.plans.amend(session.run, action.position, action)
-    decision = await decide(services, session, action, intent)
-    _record(services, session, action, decision, approval)
+    decision = await decide(grounds, action)
+    record(grounds, action, decision, actor="act", approval=approval.id if approval else None)
     if isinstance(decision, Allow):
-        return _Cleared(action, approval)
-    if isinstance(decision, Review) and approval is not None and satisfies(approval, decision):
-        return _Cleared(action, approval)
+        return _Cleared(action, decision)
     if isinstance(decision, Review) and approval is not None:
-        return None
+        return _Cleared(action, decision) if satisfies(approval, decision) else None
     return refused(services, action, decision)
+
+
+def _turned_down(grounds: Grounds, action: Action, status: Any, message: str) -> ActionResult:
+    """Return the result of a call that a reviewer did not let through; it counts as refused."""
+    entry = entry_of(action, grounds.session.run, grounds.session.thread, "refused")
+    grounds.services.carrier.journal.add(entry)
+    return _told(action, status, message)
 
 
 def _edited(services: Services, action: Action, answer: Edit) -> Action | ActionResult:
@@ -140,22 +184,22 @@ def _told(action: Action, status: Any, message: str) -> ActionResult:
     )
 
 
-async def _run(
-    services: Services, session: Session, action: Action, intent: str | None
-) -> ActionResult:
+async def _run(grounds: Grounds, cleared: _Cleared) -> ActionResult:
+    services, action = grounds.services, cleared.action
     tool = services.toolbox[action.tool]
     try:
         result = await services.carrier.carry_out(
             tool,
             action,
-            tool_context(services, session, action),
+            tool_context(services, grounds.session, action),
             attempts=_attempts(services, action),
+            withhold=withheld_fields(cleared.decision),
         )
     except EffectInDoubt as error:
         return _told(action, "in_doubt", error.message)
     if result.status != "failed" or tool.fallback is None:
         return result
-    return await _fall_back(services, session, action, result, intent)
+    return await _fall_back(grounds, action, result)
 
 
 def _attempts(services: Services, action: Action) -> int:
@@ -163,45 +207,21 @@ def _attempts(services: Services, action: Action) -> int:
     return retry.attempts if retry else 1
 
 
-async def _fall_back(
-    services: Services, session: Session, action: Action, failed: ActionResult, intent: str | None
-) -> ActionResult:
+async def _fall_back(grounds: Grounds, action: Action, failed: ActionResult) -> ActionResult:
     """Try the declared fallback of a failed tool: another call, decided like any other."""
+    services = grounds.services
     name = services.toolbox[action.tool].fallback or ""
     other = action.model_copy(update={"tool": name, "why": f"fallback of {action.tool}"})
-    decision = await decide(services, session, other, intent)
-    _record(services, session, other, decision, None)
+    decision = await decide(grounds, other)
+    record(grounds, other, decision, actor="act")
     if not isinstance(decision, Allow) or services.toolbox[name].consequential:
         return failed
     result = await services.carrier.carry_out(
         services.toolbox[name],
         other,
-        tool_context(services, session, other),
+        tool_context(services, grounds.session, other),
         attempts=_attempts(services, action),
+        withhold=withheld_fields(decision),
     )
+    notify(grounds, other, decision, result)
     return result.model_copy(update={"fallback_of": action.tool})
-
-
-def _record(
-    services: Services,
-    session: Session,
-    action: Action,
-    decision: Decision,
-    approval: Approval | None,
-) -> None:
-    services.trail.emit(
-        "tool.refused" if isinstance(decision, Deny) else "policy.decided",
-        why="; ".join(decision.reasons) or f"decided: {decision.kind}",
-        actor="act",
-        run=session.run,
-        thread=session.thread,
-        on_behalf_of=session.principal.id,
-        decision=decision.kind,
-        tool=action.tool,
-        position=action.position,
-        step=action.step,
-        call=decision.call,
-        policies=list(decision.policies),
-        bundle=decision.bundle,
-        approval=approval.id if approval else None,
-    )

@@ -16,20 +16,24 @@ from concertmaster.contracts import (
     Allow,
     Decision,
     Deny,
+    Origin,
+    Provenance,
     Review,
     Turn,
     digest,
 )
 from concertmaster.contracts.spec import ReviewSpec, StepSpec
 from concertmaster.errors import ToolError
+from concertmaster.graphs.grounds import Grounds, gather, take_note
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_turn, update_of
 from concertmaster.policies.gate import Call
 from concertmaster.tools.declaration import ToolContext
 from concertmaster.tools.facts import resolve_facts
+from concertmaster.tools.journal import entry_of
 
-__all__ = ["changed", "decide", "make_authorize", "refused", "tool_context"]
+__all__ = ["changed", "decide", "make_authorize", "record", "refused", "tool_context"]
 
 Next = Literal["act", "human_review", "supervisor"]
 
@@ -42,17 +46,21 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
     ) -> Command[Next]:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
-        intent = turn.intent.name if turn.intent else None
-        results: dict[str, ActionResult] = {}
-        fitted, misfits = _fitted(services, turn.unsettled())
-        results.update(misfits)
+        unsettled = turn.unsettled()
+        if unsettled or turn.asks is not None:
+            await take_note(services, session, turn)
+        if not unsettled:
+            return Command(goto="supervisor")
+        hint = turn.intent.name if turn.intent else None
+        fitted, results = _fitted(services, unsettled)
         proposed = await _accepted(services, session, fitted)
+        grounds = await gather(services, session, hint)
         now: list[Send] = []
         later: list[Send] = []
         for action in proposed:
-            decision = await decide(services, session, action, intent)
-            _record(services, session, action, decision)
-            payload = {"position": action.position, "intent": intent}
+            decision = await decide(grounds, action)
+            record(grounds, action, decision, actor="gate")
+            payload = {"position": action.position, "intent": hint}
             if isinstance(decision, Allow):
                 now.append(Send("act", payload))
             elif isinstance(decision, Review) and session.run:
@@ -116,13 +124,9 @@ async def _accepted(
     return [stored.get(a.position, a) for a in actions]
 
 
-async def decide(
-    services: Services, session: Session, action: Action, intent: str | None
-) -> Decision:
-    """Return the gate's decision for an action, with facts resolved now.
-
-    The intent comes from the run's state and is a hint to policies, not authority.
-    """
+async def decide(grounds: Grounds, action: Action) -> Decision:
+    """Return the gate's decision for an action, with facts resolved now."""
+    services, session = grounds.services, grounds.session
     step = _step(services, action.step)
     tool = services.toolbox[action.tool] if action.tool in services.toolbox.names else None
     facts: Mapping[str, Any] | None = None
@@ -145,7 +149,11 @@ async def decide(
             review=(step.review if step else None) or ReviewSpec(),
             facts=facts,
             facts_error=facts_error,
-            intent=intent,
+            intent=grounds.intent,
+            label=grounds.label(action),
+            sources=grounds.sources(action),
+            history=grounds.history(action),
+            offered=grounds.offered,
         )
     )
 
@@ -201,14 +209,23 @@ async def _request(
         reasons=decision.reasons,
         bundle=decision.bundle,
         evidence=tuple(digest(e.model_dump(mode="json")) for e in evidence),
+        provenance=decision.provenance,
     )
 
 
-def _record(services: Services, session: Session, action: Action, decision: Decision) -> None:
+def record(
+    grounds: Grounds, action: Action, decision: Decision, *, actor: str, approval: str | None = None
+) -> None:
+    """Put a decision into the trail, with where the values came from but none of the values.
+
+    What is denied counts in the history of the calls that follow.
+    """
+    services, session = grounds.services, grounds.session
+    label = grounds.label(action)
     services.trail.emit(
         "tool.refused" if isinstance(decision, Deny) else "policy.decided",
         why="; ".join(decision.reasons) or f"decided: {decision.kind}",
-        actor="gate",
+        actor=actor,
         run=session.run or None,
         thread=session.thread,
         on_behalf_of=session.principal.id,
@@ -220,4 +237,20 @@ def _record(services: Services, session: Session, action: Action, decision: Deci
         policies=list(decision.policies),
         bundle=decision.bundle,
         needs=[n.model_dump() for n in decision.needs] if isinstance(decision, Review) else [],
+        duties=[] if isinstance(decision, Deny) else [d.model_dump() for d in decision.duties],
+        approval=approval,
+        provenance=_origins(decision.provenance),
+        label={"trusted": bool(label.trust), "confidentiality": label.confidentiality.name},
     )
+    if isinstance(decision, Deny) and session.run:
+        entry = entry_of(action, session.run, session.thread, "refused")
+        services.carrier.journal.add(entry)
+
+
+def _origins(provenance: Provenance | None) -> dict[str, Any] | None:
+    """Return the arguments by the origins of their values."""
+    if provenance is None:
+        return None
+    origins: tuple[Origin, ...] = ("principal", "trusted", "untrusted", "composed")
+    by_origin: dict[str, Any] = {origin: sorted(provenance.arguments(origin)) for origin in origins}
+    return {**by_origin, "asked": provenance.asked}

@@ -40,7 +40,7 @@ def hitl_request(approval: Approval) -> dict[str, Any]:
             {
                 "name": approval.action.tool,
                 "args": approval.action.arguments,
-                "description": "; ".join(approval.reasons) or approval.action.why,
+                "description": _description(approval),
             }
         ],
         "review_configs": [
@@ -51,6 +51,11 @@ def hitl_request(approval: Approval) -> dict[str, Any]:
         ],
         "approval": approval.id,
     }
+
+
+def _description(approval: Approval) -> str:
+    why = "; ".join(approval.reasons) or approval.action.why
+    return "\n".join((why, *approval.concerns()))
 
 
 def make_review(services: Services, sessions: Sessions) -> Any:

@@ -18,12 +18,20 @@ from concertmaster.agents.intent import classify_intent
 from concertmaster.agents.responder import compose
 from concertmaster.agents.retriever import retrieve
 from concertmaster.agents.task import Agent, Services, Task
-from concertmaster.contracts import Intent, Retrieved, StepFailure, Verdict
+from concertmaster.contracts import (
+    Confidentiality,
+    Intent,
+    Retrieved,
+    StepFailure,
+    Verdict,
+    now,
+)
 from concertmaster.contracts.spec import StepSpec
 from concertmaster.errors import ConcertmasterError, ConfigError
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
+from concertmaster.tools.journal import DOCUMENTS, Entry
 
 __all__ = ["AGENTS", "make_step", "told"]
 
@@ -57,7 +65,7 @@ def make_step(step: StepSpec, services: Services, sessions: Sessions) -> Any:
             update = await _attempt(agent, task)
         except _Failed as failed:
             update = _failure(task, failed.error)
-        return update_of(_finished(task, update))
+        return {**update_of(_finished(task, update)), **_raised(task, update)}
 
     node.__name__ = step.id
     return node
@@ -100,6 +108,31 @@ def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:
     if task.step.agent == "executor" and task.step.id not in update.get("planned", ()):
         return update
     return {**update, "done": tuple(dict.fromkeys((*task.turn.done, task.step.id)))}
+
+
+def _raised(task: Task, update: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the thread's label with the documents that were read, and journal what raises it."""
+    found = update.get("retrieved")
+    if not isinstance(found, Retrieved) or not found.evidence:
+        return {}
+    label = found.evidence[0].label
+    for passage in found.evidence[1:]:
+        label = label.join(passage.label)
+    session = task.session
+    if session.run and (label.confidentiality > Confidentiality.public or not label.trust):
+        task.services.carrier.journal.add(
+            Entry(
+                run=session.run,
+                thread=session.thread,
+                position=-1,
+                tool=DOCUMENTS,
+                call="",
+                status="read",
+                label=label,
+                at=now().isoformat(timespec="milliseconds"),
+            )
+        )
+    return {"label": label.model_dump(mode="json")}
 
 
 def _failure(task: Task, error: Exception) -> dict[str, Any]:

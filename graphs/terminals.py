@@ -55,6 +55,9 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
             owner=outcome.owner,
             usage=usage.model_dump(),
         )
+        # What the turn read is stored before its state is, which may hold parts of it.
+        if services.carrier.journal.waiting:
+            await services.trail.flush()
         window = services.spec.workflow.limits.window
         messages = (*read_messages(state), *_said(turn, outcome))[-window:]
         return {

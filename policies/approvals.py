@@ -22,6 +22,7 @@ from concertmaster.contracts import (
     AuditEvent,
     Edit,
     Principal,
+    Provenance,
     Respond,
     ReviewNeed,
     canonical,
@@ -39,6 +40,7 @@ from concertmaster.errors import (
 from concertmaster.policies import approval_rows as rows
 from concertmaster.policies.approval_rows import MIGRATIONS
 from concertmaster.policies.ballot import approval_digest, cast, covers, satisfies, wrote
+from concertmaster.policies.endorsement import endorsers, endorses, unproven_values
 from concertmaster.policies.obligations import merge_needs
 from concertmaster.storage import Database
 
@@ -79,6 +81,7 @@ class Approvals:
         reasons: Sequence[str],
         bundle: str,
         evidence: tuple[str, ...] = (),
+        provenance: Provenance | None = None,
     ) -> Approval:
         """Return the approval for this call at this position of the run; ask for it if need be.
 
@@ -95,6 +98,7 @@ class Approvals:
             reasons: why, in sentences for the reviewer.
             bundle: the digest of the policies that asked for it.
             evidence: digests of the evidence that the reviewer is shown.
+            provenance: where the call's values came from, for the reviewer.
 
         Raises:
             ApprovalError: nobody is named who could approve, or the call is not plain JSON.
@@ -121,6 +125,7 @@ class Approvals:
             reasons=tuple(reasons),
             bundle=bundle,
             created=now().isoformat(),
+            provenance=provenance,
         )
         return await self._write(lambda connection: self._request(connection, wanted))
 
@@ -215,7 +220,7 @@ class Approvals:
                     hint="an edited call is looked at by somebody else than who edited it",
                 )
         rows.replace(connection, self._workspace, decided)
-        return decided, [self._answered(decided)]
+        return decided, [self._answered(decided), *self._endorsed(decided)]
 
     async def void(self, run: str, why: str) -> int:
         """Void what is pending in a run; return how many there were.
@@ -284,6 +289,24 @@ class Approvals:
             status=approval.status,
             **({"edited_call": digest(edited)} if isinstance(answer, Edit) else {}),
         )
+
+    def _endorsed(self, approval: Approval) -> list_[AuditEvent]:
+        """Tell whose word now stands for values that nothing else proved; never the values."""
+        unproven = unproven_values(approval) if endorses(approval) else ()
+        if not unproven:
+            return []
+        reviewers = endorsers(approval)
+        return [
+            self._event(
+                "value.endorsed",
+                approval,
+                why=f"{' and '.join(reviewers)} let values through that nothing else proves",
+                actor=reviewers[-1],
+                reviewers=list(reviewers),
+                values=[{"path": v.path, "origin": v.origin} for v in unproven],
+                edited=approval.status == "edited",
+            )
+        ]
 
     def _event(self, type_: Any, approval: Approval, **fields: Any) -> AuditEvent:
         """Return an event about an approval, which names the call by its digest alone."""

@@ -54,6 +54,7 @@ MIGRATIONS = (
         CREATE INDEX effects_by_status ON effects (status)
         """,
     ),
+    Migration("tools.ledger", 2, "CREATE INDEX effects_by_thread ON effects (thread, begun)"),
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from concertmaster.audit import Trail
 from concertmaster.contracts import Action, now
 from concertmaster.errors import StorageError
 from concertmaster.storage import Database, Migration
@@ -38,10 +39,15 @@ _NEWEST = (
 
 
 class Plans:
-    """The actions of each run by position. What was accepted once is never overwritten."""
+    """The actions of each run by position. What was accepted once is never overwritten.
 
-    def __init__(self, database: Database) -> None:
+    Given a trail, what waits there is stored with every plan: the reads from which its arguments
+    were taken are so never forgotten before the plan.
+    """
+
+    def __init__(self, database: Database, trail: Trail | None = None) -> None:
         self._database = database
+        self._trail = trail
 
     async def save(self, run: str, step: str, actions: Sequence[Action]) -> None:
         """Add the accepted actions of a step, all or none; saving the same again does nothing.
@@ -66,6 +72,8 @@ class Plans:
                         f"run {run}: another call was accepted at position {action.position}",
                         hint="a plan only grows; a reviewer's edit goes through amend",
                     )
+            if self._trail is not None:
+                self._trail.store(connection)
 
         if actions:
             await self._database.write(work)

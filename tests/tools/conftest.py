@@ -8,6 +8,8 @@ from concertmaster.audit import Trail
 from concertmaster.contracts import Action, Principal
 from concertmaster.storage import Database
 from concertmaster.tools import ToolContext
+from concertmaster.tools.journal import MIGRATIONS as JOURNAL
+from concertmaster.tools.journal import Journal
 from concertmaster.tools.ledger import MIGRATIONS as LEDGER
 from concertmaster.tools.ledger import Ledger
 from concertmaster.tools.plans import MIGRATIONS as PLANS
@@ -26,7 +28,7 @@ def ctx(tmp_path: Path) -> ToolContext:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(tmp_path / "home.db", (*AUDIT, *LEDGER, *PLANS))
+    database = Database.open(tmp_path / "home.db", (*AUDIT, *LEDGER, *JOURNAL, *PLANS))
     yield database
     database.close()
 
@@ -39,6 +41,11 @@ def trail(database: Database) -> Trail:
 @pytest.fixture
 def ledger(database: Database, trail: Trail) -> Ledger:
     return Ledger(database, trail)
+
+
+@pytest.fixture
+def journal(trail: Trail) -> Journal:
+    return Journal(trail)
 
 
 @pytest.fixture

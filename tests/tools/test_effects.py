@@ -17,6 +17,7 @@ from concertmaster.storage import Database
 from concertmaster.tools import Tool, ToolContext, declare
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
+from concertmaster.tools.journal import Journal
 from concertmaster.tools.ledger import Ledger
 
 
@@ -50,8 +51,8 @@ class Bank:
 
 
 @pytest.fixture
-def carrier(ledger: Ledger, trail: Trail, tmp_path: Path) -> Carrier:
-    return Carrier(ledger, Artifacts(tmp_path / "artifacts"), trail)
+def carrier(ledger: Ledger, trail: Trail, journal: Journal, tmp_path: Path) -> Carrier:
+    return Carrier(ledger, Artifacts(tmp_path / "artifacts"), trail, journal)
 
 
 async def test_read_runs_without_the_ledger(
@@ -197,7 +198,7 @@ async def test_effect_is_recorded_even_if_its_large_result_cannot_be_stored(
     ledger: Ledger, trail: Trail, ctx: ToolContext, refund: Action, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    carrier = Carrier(ledger, Artifacts(tmp_path / "file" / "artifacts"), trail)
+    carrier = Carrier(ledger, Artifacts(tmp_path / "file" / "artifacts"), trail, Journal(trail))
     tool = declare(lambda: ["x" * 100_000], name="refund", effect="write")
     result = await carrier.carry_out(tool, refund.model_copy(update={"arguments": {}}), ctx)
     assert (result.status, result.reference) == ("done", None)
@@ -223,6 +224,7 @@ from concertmaster.storage import Database
 from concertmaster.tools import ToolContext, declare
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
+from concertmaster.tools.journal import MIGRATIONS as JOURNAL, Journal
 from concertmaster.tools.ledger import MIGRATIONS, Ledger
 
 home, when, idempotent, reconciles = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
@@ -251,9 +253,9 @@ ctx = ToolContext(principal=Principal(id="ana"), run="run-1", thread="t-1",
                   idempotency_key="none", data_dir=home)
 
 async def main() -> None:
-    database = Database.open(home / "home.db", (*AUDIT, *MIGRATIONS))
+    database = Database.open(home / "home.db", (*AUDIT, *MIGRATIONS, *JOURNAL))
     trail = Trail(database, "desk")
-    carrier = Carrier(Ledger(database, trail), Artifacts(home / "artifacts"), trail)
+    carrier = Carrier(Ledger(database, trail), Artifacts(home / "artifacts"), trail, Journal(trail))
     result = await carrier.carry_out(tool, action, ctx)
     print(result.status, result.output)
     database.close()

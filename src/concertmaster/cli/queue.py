@@ -57,6 +57,7 @@ def show_approval(approval: Approval, record: RunRecord) -> None:
         ("for", approval.requester),
         ("message", record.text),
         ("why", "; ".join(approval.reasons) or approval.action.why),
+        *(("origin", concern) for concern in approval.concerns()),
         ("planned", approval.action.why),
         ("needs", _needs(approval.needs)),
         ("run", f"{approval.run} on thread {approval.thread}, {record.status}"),

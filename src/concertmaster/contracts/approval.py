@@ -11,6 +11,7 @@ from pydantic import Field
 from concertmaster.contracts.action import Action
 from concertmaster.contracts.base import Record
 from concertmaster.contracts.decision import ReviewNeed
+from concertmaster.contracts.provenance import Provenance, ValueOrigin
 
 __all__ = ["Answer", "Approval", "ApprovalStatus", "Approve", "Edit", "Reject", "Respond", "Vote"]
 
@@ -73,7 +74,8 @@ class Approval(Record):
 
     `id` is what reviewers type; `digest` covers the action (tool and canonical arguments), the
     requester and the digests of the evidence that the reviewer is shown. `bundle` is recorded,
-    not bound: the call is decided again when it runs.
+    not bound: the call is decided again when it runs. `provenance` is where its values came from
+    when it was asked for.
     """
 
     id: str
@@ -91,6 +93,15 @@ class Approval(Record):
     votes: tuple[Vote, ...] = ()
     created: str
     decided: str | None = None
+    provenance: Provenance | None = None
+
+    def concerns(self) -> tuple[str, ...]:
+        """Return what a reviewer should know of where the call came from, a sentence each."""
+        if self.provenance is None:
+            return ()
+        told = [_concern(value) for value in self.provenance.values]
+        unasked = () if self.provenance.asked else ("nobody asked for this effect",)
+        return (*dict.fromkeys(sentence for sentence in told if sentence), *unasked)
 
     def _repr_html_(self) -> str:
         """Return a card for notebooks: what would run, for whom, why a person looks, who may."""
@@ -103,6 +114,7 @@ class Approval(Record):
             for name, value in self.action.arguments.items()
         )
         told = [_visible(reason) for reason in self.reasons or (self.action.why,)]
+        told += [_visible(concern) for concern in self.concerns()]
         told += [f"{_visible(v.by)} ({_visible(v.role)}): {v.answer.kind}" for v in self.votes]
         return (
             f"<div style='border-left:4px solid {_COLOURS[self.status]};padding:8px 14px;"
@@ -112,6 +124,18 @@ class Approval(Record):
             f"<b>{_visible(self.action.tool)}</b> for {_visible(self.requester)}"
             f"<table style='margin:4px 0;font-size:13px'>{rows}</table>{'<br>'.join(told)}</div>"
         )
+
+
+def _concern(value: ValueOrigin) -> str:
+    """Say of a value that it is not proven; nothing of one that is."""
+    what = f"{value.path}: {'something in it ' if value.embedded else ''}"
+    match value.origin:
+        case "untrusted":
+            places = ", ".join(dict.fromkeys(source.split("@")[0] for source in value.sources))
+            return f"{what}stands only in untrusted output ({places})"
+        case "composed":
+            return f"{what}stands nowhere in what was said or read"
+    return ""
 
 
 def _visible(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.notices import Notice
 from concertmaster.agents.task import Services
 from concertmaster.contracts import (
     FINAL,
@@ -239,6 +240,13 @@ class Desk:
         record = received(accepted(text, limit), who, thread, self.name)
         async with self.home.busy():
             return await self._life.take(record, who, progress)
+
+    def on_notice(self, callback: Callable[[Notice], object]) -> None:
+        """Have `callback` called when a call takes place of which a policy has people told.
+
+        The trail has the same as `policy.notice`. The callback must not block.
+        """
+        self.services.notices.on(callback)
 
     async def close(self) -> None:
         """Write what is left, and let go of the models' connections."""

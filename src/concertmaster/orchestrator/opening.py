@@ -36,6 +36,8 @@ from concertmaster.policies.gate import Gate
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
+from concertmaster.tools.journal import MIGRATIONS as JOURNAL
+from concertmaster.tools.journal import Journal
 from concertmaster.tools.ledger import MIGRATIONS as LEDGER
 from concertmaster.tools.ledger import Ledger
 from concertmaster.tools.plans import MIGRATIONS as PLANS
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATIONS", "open_desk", "open_library"]
 
-MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *PLANS)
+MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *JOURNAL, *PLANS)
 
 
 @asynccontextmanager
@@ -103,14 +105,15 @@ async def open_desk(
         sessions = Sessions(people.find)
         saver = await stack.enter_async_context(checkpointer(place.database, database.writing))
         graph = shown_offline(compile_graph(services, sessions, saver))
+        runs = Runs(database, trail)
         desk = Desk(
             home=place,
             database=database,
             services=services,
             graph=graph,
             people=people,
-            runs=Runs(database, trail),
-            segments=Segments(graph, services, sessions, place.database),
+            runs=runs,
+            segments=Segments(graph, services, sessions, runs, place.database),
             workspace=loaded.path,
             library=library,
         )
@@ -173,8 +176,8 @@ async def _services(
         toolbox=workspace.toolbox,
         gate=Gate(_engine(workspace, options.draft), shapes, workspace.name),
         approvals=Approvals(database, trail),
-        plans=Plans(database),
-        carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail),
+        plans=Plans(database, trail),
+        carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail, Journal(trail)),
         trail=trail,
         models=Models.of(options.model),
         knowledge=knowledge,

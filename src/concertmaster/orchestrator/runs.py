@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -35,6 +36,9 @@ MIGRATIONS = (
 )
 
 ThreadRecord = dict[str, str | int | None]
+
+_MOST_WORDS = 20
+_WORDS_SIZE = 64 * 1024
 
 
 class Runs:
@@ -132,6 +136,33 @@ class Runs:
             return _rows(connection, "thread = ?", (thread,))
 
         return await self._database.read(work)
+
+    async def words(self, run: RunRecord, who: Principal) -> tuple[str, ...]:
+        """Return what this principal said on a run's thread up to that run, its own message first.
+
+        The latest messages alone, 20 of them and 64 KB at most. What others may have said on the
+        thread is not among them.
+        """
+        sql = (
+            "SELECT record FROM runs WHERE thread = ?1"
+            " AND seq <= (SELECT seq FROM runs WHERE id = ?2) ORDER BY seq DESC LIMIT ?3"
+        )
+        rows = await self._database.read(
+            lambda c: c.execute(sql, (run.thread, run.id, _MOST_WORDS)).fetchall()
+        )
+        said: list[str] = []
+        room = _WORDS_SIZE
+        for row in rows:
+            record = json.loads(row["record"])
+            by = record["principal"]
+            if (by["id"], by["tenant"]) != (who.id, who.tenant):
+                continue
+            text = str(record["text"])
+            if said and len(text) > room:
+                break
+            said.append(text)
+            room -= len(text)
+        return tuple(said)
 
     async def with_status(self, *statuses: Status, thread: str | None = None) -> list[RunRecord]:
         """Return the runs in any of the statuses, oldest first."""

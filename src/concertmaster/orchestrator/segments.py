@@ -27,6 +27,7 @@ from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.steps import told
 from concertmaster.graphs.terminals import MESSAGES, wording
 from concertmaster.orchestrator.checkpoints import mend, prune
+from concertmaster.orchestrator.runs import Runs
 from concertmaster.storage import storage_error
 
 __all__ = ["Progress", "Segments", "Settled"]
@@ -55,11 +56,12 @@ class Segments:
     """Runs segments, one at a time on each thread."""
 
     def __init__(
-        self, graph: Graph, services: Services, sessions: Sessions, database: Path
+        self, graph: Graph, services: Services, sessions: Sessions, runs: Runs, database: Path
     ) -> None:
         self._graph = graph
         self._services = services
         self._sessions = sessions
+        self._runs = runs
         self._database = database
         self._threads: dict[str, _Turnstile] = {}
         self.active: dict[str, asyncio.Task[Any]] = {}
@@ -117,12 +119,17 @@ class Segments:
         self, record: RunRecord, who: Principal, given: Any, progress: Progress | None
     ) -> Settled:
         config = self._config(record)
-        session = Session(principal=who, run=record.id, thread=record.thread)
         task = asyncio.current_task()
         if task is not None:
             self.active[record.id] = task
         try:
             await self._mend(record)
+            session = Session(
+                principal=who,
+                run=record.id,
+                thread=record.thread,
+                words=await self._runs.words(record, who),
+            )
             with self._sessions.ticket(session) as context:
                 async for told_by_node in self._graph.astream(
                     given, config, context=context, stream_mode="custom", durability="exit"

@@ -161,7 +161,15 @@ class Clearing:
     async def finish(
         self, passing: Passing, outcome: journal.Outcome, kept: Any = None, why: str = ""
     ) -> None:
-        """Write down what came of a call that was let through."""
+        """Write down what came of a call that was let through, and let the same call pass."""
+        try:
+            await self._came_of(passing, outcome, kept, why)
+        finally:
+            self._ended(passing)
+
+    async def _came_of(
+        self, passing: Passing, outcome: journal.Outcome, kept: Any = None, why: str = ""
+    ) -> None:
         tool = passing.tool
         type_ = _EVENTS[outcome] if tool.consequential else "tool.called"
         reason = why or _WORDS[outcome].format(tool=tool.name)
@@ -174,10 +182,7 @@ class Clearing:
                 call=passing.action.call_digest(),
             )  # fmt: skip
 
-        try:
-            await self._stores.database.write(work)
-        finally:
-            self._ended(passing)
+        await self._stores.database.write(work)
 
     def context(self, passing: Passing) -> ToolContext:
         """Return what a declared function may know of this call."""
@@ -343,13 +348,13 @@ class Clearing:
         match await look_up(passing.tool, passing.arguments, self.context(passing)):
             case Took(result):
                 kept = {"content": result if isinstance(result, str) else None}
-                await self.finish(passing, "done", kept, "looked up: it took effect")
+                await self._came_of(passing, "done", kept, "looked up: it took effect")
                 return Replayed(kept)
             case TookNot():
-                await self.finish(passing, "failed", None, "looked up: it had no effect")
+                await self._came_of(passing, "failed", None, "looked up: it had no effect")
                 return await self._settled(passing, facts, None)
         why = "it was cut off before, and nobody knows whether it took effect; a person must look"
-        await self.finish(passing, "in_doubt", None, why)
+        await self._came_of(passing, "in_doubt", None, why)
         return Refused((why,))
 
     def _decided(

@@ -177,7 +177,11 @@ class Governance:
             arguments = tool.validate(call.arguments)
         except ToolError as error:
             return Refused((error.message,))
-        reading = self._reader.read(call)
+        try:
+            reading = self._reader.read(call)
+        except Exception as error:
+            # The program's own `words` among them; without the sources nothing can be decided.
+            return Refused((f"what was said could not be read ({type(error).__name__})",))
         return Passing(proposed=call, tool=tool, arguments=arguments, reading=reading)
 
     def _same(self, running: BaseTool) -> bool:

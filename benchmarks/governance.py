@@ -4,9 +4,11 @@
 
 The calls are the sample support desk's, each with the words, results and documents that its run
 had read, a few KB of which the last is new to the gate. `gate` is the whole path in memory: facts,
-canonical form, provenance, Cedar, audit event. `sqlite` is the same with every decision on disk
-before the next. Rounds of all sizes and of the peer take turns; a figure is the median over the
-rounds of the percentile within a round. The peer gets an environment of its own under
+canonical form, provenance, Cedar, audit event. With the facts at hand, as the peer is given them,
+it is `ready`. `sqlite` is the whole path with every decision on disk before the next call.
+Rounds of all sizes and of the peer take turns; a figure is the median over the rounds of the
+percentile within a round. Beside the time on the wall stands what the processor spent: on a busy
+machine, the wall's p99 is about its other users. The peer gets an environment of its own under
 `benchmarks/.peers`, made with pip on first use.
 """
 
@@ -23,9 +25,9 @@ from typing import Any
 from governance.calls import Desk, make_desk
 from governance.ours import PARTS, Level, make_level
 from governance.peer import LEFT_OUT, WE_LEAVE_OUT, Peer
+from governance.timing import Rounds, progress
 from report import report
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from concertmaster.audit import MIGRATIONS, Trail
@@ -70,6 +72,7 @@ async def _figures(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "levels": found,
         **_peer_figures(peer),
+        **await _middleware(options, desk, folder / "agent"),
         "calls": options.calls,
         "rounds": options.rounds,
         "different_calls": len(desk.cases),
@@ -86,13 +89,13 @@ async def _rounds(
     peer: Peer | None,
 ) -> None:
     few = max(1, options.calls // 8)
-    console = Console(stderr=True)
-    for _ in track(range(options.rounds), description="rounds", console=console):
+    for _ in progress(range(options.rounds), "round"):
         for level in levels:
             await level.measure(desk.cases, options.calls, Trail(database, "w"))
             if peer:
                 peer.measure(level.policies, options.calls)
             await level.measure_parts(desk.cases, options.calls, Trail(database, "w"))
+            level.measure_ready(desk.cases, options.calls, Trail(database, "w"))
             await level.measure_durable(desk.cases, few, Trail(database, "w"))
             if peer:
                 peer.measure_cedar(level.policies, few)
@@ -101,37 +104,37 @@ async def _rounds(
 def _level(level: Level, peer: Peer | None, kinds: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "policies": level.policies,
-        "gate_p50_ms": level.whole.ms(0.5),
-        "gate_p99_ms": level.whole.ms(0.99),
-        "gate_p99_all_rounds_ms": level.whole.all_ms(0.99),
+        **_times("gate", level.whole),
         "parts": {name: level.parts[name].ms(0.5) for name in PARTS},
         "parts_p99": {name: level.parts[name].ms(0.99) for name in PARTS},
-        "decide_p50_ms": level.decide.ms(0.5),
-        "decide_p99_ms": level.decide.ms(0.99),
-        "sqlite_p50_ms": level.durable.ms(0.5),
-        "sqlite_p99_ms": level.durable.ms(0.99),
+        **_times("ready", level.ready),
+        **_times("sqlite", level.durable),
         "decisions": {kind: kinds.count(kind) for kind in ("allow", "review", "deny")},
     }
     if peer:
         n = level.policies
         same = {"allow": "allow", "require_approval": "review", "deny": "deny"}
         theirs = [same.get(action, action) for action in peer.actions[n]]
-        found |= {
-            "agt_p50_ms": peer.times[n].ms(0.5),
-            "agt_p99_ms": peer.times[n].ms(0.99),
-            "agt_agrees": sum(map(str.__eq__, kinds, theirs)) / len(theirs),
-            "agt_cedar_p50_ms": peer.cedar_times[n].ms(0.5),
-            "agt_cedar_p99_ms": peer.cedar_times[n].ms(0.99),
-        }
+        agreed = sum(map(str.__eq__, kinds, theirs)) / len(theirs)
+        found |= {**_times("agt", peer.times[n]), "agt_agrees": agreed}
+        found |= _times("agt_cedar", peer.cedar_times[n])
     return found
+
+
+def _times(name: str, rounds: Rounds) -> dict[str, float]:
+    return {
+        f"{name}_p50_ms": rounds.ms(0.5),
+        f"{name}_p99_ms": rounds.ms(0.99),
+        f"{name}_cpu_p50_ms": rounds.cpu_ms(0.5),
+        f"{name}_cpu_p99_ms": rounds.cpu_ms(0.99),
+    }
 
 
 def _peer_figures(peer: Peer | None) -> dict[str, Any]:
     if peer is None:
         return {"agt_p50_ms": None, "agt_p99_ms": None}
     return {
-        "agt_p50_ms": peer.times[AIMED_AT].ms(0.5),
-        "agt_p99_ms": peer.times[AIMED_AT].ms(0.99),
+        **_times("agt", peer.times[AIMED_AT]),
         "agt": {
             "name": "agent-governance-toolkit-core",
             "version": peer.version,
@@ -142,6 +145,15 @@ def _peer_figures(peer: Peer | None) -> dict[str, Any]:
     }
 
 
+async def _middleware(options: argparse.Namespace, desk: Desk, folder: Path) -> dict[str, Any]:
+    if options.no_middleware:
+        return {"middleware_added_ms": None}
+    # LangChain takes seconds to import, and is not needed for the rest.
+    from governance.middleware import added
+
+    return {**await added(desk, folder, max(5, options.calls // 2))}
+
+
 def _print(levels: list[dict[str, Any]]) -> None:
     console = Console(stderr=True)
     table = Table(title="Milliseconds a call, by number of policies (p50 / p99)")
@@ -149,17 +161,21 @@ def _print(levels: list[dict[str, Any]]) -> None:
     for level in levels:
         table.add_column(str(level["policies"]), justify="right")
 
-    def row(name: str, *pairs: tuple[float, float]) -> None:
-        table.add_row(name, *(f"{a:.3f} / {b:.3f}" for a, b in pairs))
+    def row(said: str, name: str) -> None:
+        for kind, middle in (("wall", ""), ("cpu", "cpu_")):
+            keys = [f"{name}_{middle}{share}_ms" for share in ("p50", "p99")]
+            cells = (" / ".join(f"{v[key]:.3f}" for key in keys) for v in levels)
+            table.add_row(said if kind == "wall" else "  processor time", *cells)
 
-    row("gate, in memory", *((v["gate_p50_ms"], v["gate_p99_ms"]) for v in levels))
-    for name in PARTS:
-        row(f"  {name}", *((v["parts"][name], v["parts_p99"][name]) for v in levels))
-    row("  decision alone", *((v["decide_p50_ms"], v["decide_p99_ms"]) for v in levels))
-    row("gate, on SQLite", *((v["sqlite_p50_ms"], v["sqlite_p99_ms"]) for v in levels))
+    row("gate, in memory", "gate")
+    for part in PARTS:
+        cells = (f"{v['parts'][part]:.3f} / {v['parts_p99'][part]:.3f}" for v in levels)
+        table.add_row(f"  {part}", *cells)
+    row("gate, facts at hand", "ready")
+    row("gate, on SQLite", "sqlite")
     if "agt_p50_ms" in levels[0]:
-        row("AGT, its own rules", *((v["agt_p50_ms"], v["agt_p99_ms"]) for v in levels))
-        row("AGT, our Cedar", *((v["agt_cedar_p50_ms"], v["agt_cedar_p99_ms"]) for v in levels))
+        row("AGT, its own rules", "agt")
+        row("AGT, our Cedar", "agt_cedar")
     console.print(table)
     if "agt_p50_ms" in levels[0]:
         for said, listed in (("AGT leaves out", LEFT_OUT), ("we leave out", WE_LEAVE_OUT)):

@@ -46,6 +46,14 @@ class Case:
     older: Sources
     newest: Source
 
+    @property
+    def facts(self) -> Mapping[str, Any] | None:
+        """What the tool's resolver finds; None if it has none."""
+        found: Mapping[str, Any] | None = None
+        if self.tool.facts is not None:
+            found = self.tool.facts(self.call.arguments, self.context)
+        return found
+
     def fresh(self, number: int) -> Source:
         """Return the newest source with a content that was never seen before."""
         return replace(self.newest, content={**self.newest.content, "read_as": number})

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import venv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ LEFT_OUT = (
     "the call, its principal and the digest of the policies in the audit entry",
 )
 WE_LEAVE_OUT = (
-    "a hash chain and a Merkle tree over the audit entries, kept in memory by the peer",
-    "rate limits, execution rings and trust scores, which the peer has and which are off here",
+    "a hash chain in memory (ours is made when events are stored) and a Merkle tree over it",
+    "rate limits, execution rings and trust scores, which the peer has; they are off here",
 )
 
 
@@ -76,13 +76,13 @@ class Peer:
     def measure(self, policies: int, calls: int) -> None:
         """Have it time one round with its own rules."""
         found = self._ask({"policies": str(policies), "calls": calls, "by": "rules"})
-        self.times[policies].add(found["ns"])
+        self.times[policies].add(found["wall"], found["cpu"])
         self.actions[policies] = found["actions"]
 
     def measure_cedar(self, policies: int, calls: int) -> None:
         """Have it time one round with the very Cedar policies that our gate has."""
         found = self._ask({"policies": str(policies), "calls": calls, "by": "cedar"})
-        self.cedar_times[policies].add(found["ns"])
+        self.cedar_times[policies].add(found["wall"], found["cpu"])
         self.cedar_actions[policies] = found["actions"]
 
     def stop(self) -> None:
@@ -149,10 +149,9 @@ def _setup(desk: Desk, levels: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _context(case: Case, shape: ToolShape, words: Any) -> dict[str, Any]:
-    facts = case.tool.facts(case.call.arguments, case.context) if case.tool.facts else None
     sources = case.older.plus(case.newest)
     found = trace(shape, case.call.arguments, sources, offered=case.call.offered)
-    call = case.call.__class__(**{**vars(case.call), "facts": facts})
+    call = replace(case.call, facts=case.facts)
     return context_of(call, found, shape, words, WORKSPACE)
 
 

@@ -54,16 +54,17 @@ class Governed:
         return decision.action
 
     def round(self, contexts, calls):
-        times, actions = [], []
+        wall, cpu, actions = [], [], []
         gc.collect()
         gc.disable()
         for context in islice(cycle(contexts), calls):
-            start = time.perf_counter_ns()
+            cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
             action = self.decide(dict(context))
-            times.append(time.perf_counter_ns() - start)
+            wall.append(time.perf_counter_ns() - start)
+            cpu.append(time.process_time_ns() - cpu_start)
             actions.append(action)
         gc.enable()
-        return {"ns": times, "actions": actions[: len(contexts)]}
+        return {"wall": wall, "cpu": cpu, "actions": actions[: len(contexts)]}
 
 
 def main():

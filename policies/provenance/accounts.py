@@ -39,24 +39,23 @@ def account_of(text: str) -> str | None:
 
 def accounts(text: str) -> frozenset[str]:
     """Return all such numbers of a folded text without their separators."""
-    found = {
-        bare
-        for match in _DIGITS.findall(text)
-        if len(match) >= _PHONE and len(bare := match.translate(_SEPARATORS)) >= _PHONE
-    }
-    for forms in _ibans(text):
-        found.update(forms)
+    found = {form for forms in _ibans(text) for form in forms}
+    for match in _DIGITS.findall(_IBAN.sub(",", text) if found else text):
+        if len(match) >= _PHONE and len(bare := match.translate(_SEPARATORS)) >= _PHONE:
+            found.add(bare)
     return frozenset(found)
 
 
 def carried_accounts(text: str) -> Iterator[tuple[str, ...]]:
     """Yield what in a folded text looks like such a number, each in the forms it may have."""
-    for match in _DIGITS.findall(text):
+    ibans = list(_ibans(text))
+    yield from ibans
+    rest = _IBAN.sub(",", text) if ibans else text
+    for match in _DIGITS.findall(rest):
         bare = match.translate(_SEPARATORS)
         if len(bare) >= _LONG or (len(bare) == _PHONE and bare != match):
             yield (bare,)
-    yield from _ibans(text)
-    for chunk in text.split():
+    for chunk in rest.split():
         for match in _TOKEN.findall(chunk) if len(chunk) >= _TOKEN_LENGTH else ():
             if sum(map(str.isdigit, match)) >= _TOKEN_DIGITS and not match.isdigit():
                 yield (match,)

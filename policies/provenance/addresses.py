@@ -14,9 +14,11 @@ __all__ = [
     "without_addresses",
 ]
 
-_EMAIL = re.compile(
-    r"(?<![\w@])(?<!\w[.+%'-])(?>\w[\w.+%'-]{0,255})@(?>[\w-]+(?:\.[\w-]+)*)(?!@)", re.IGNORECASE
-)
+_DOMAINS = r"(?:@(?>[\w-]+(?:\.[\w-]+)*))+"
+_EMAIL = re.compile(rf"(?<![\w@])(?<!\w[.+%'-])(?>\w[\w.+%'-]{{0,255}}){_DOMAINS}")
+# With all characters that the part before the sign may hold; `a=bob@x.com` is not `bob@x.com`.
+_WIDE = r".+%'=!#$&*/?^{|}~-"
+_WIDE_EMAIL = re.compile(rf"(?<![\w@])(?<!\w[{_WIDE}])(?>\w[\w{_WIDE}]{{0,255}}){_DOMAINS}")
 _ENDINGS = (
     "com|net|org|edu|gov|mil|int|io|ai|dev|app|co|info|biz|xyz|me|ly|gl|gg|to|tv|cc|ru|cn|su|uk|eu"
     "|de|fr|nl|be|ch|at|it|es|pt|se|dk|fi|cz|gr|ie|jp|kr|in|br|mx|ca|au|nz|za|us|online|site|shop"
@@ -29,7 +31,7 @@ _LINK = re.compile(
     | (?<![\w:/\\]) [/\\]{{2}} (?=[\w-]+\.) {_REST}+
     | (?<![\w@]) www\. {_REST}+
     | (?<!\w) (?:javascript|vbscript|data|magnet|bitcoin|ethereum) : {_REST}+
-    | (?<![\w@/\\.:-])
+    | (?<!\w) (?<!\w[.@-])
       (?: (?:[\w-]+\.)+ (?: (?:{_ENDINGS}) (?![\w@-]|\.\w) | xn--[\w-]+ | [^\W\d_]{{2,}} (?=[/\\]) )
         | \d{{1,3}} (?:\.\d{{1,3}}){{3}} (?![\w@-]|\.\w) )
       (?: :\d+)? (?: [/\\?\#] {_REST}* )?
@@ -41,26 +43,30 @@ _PAIRS = ((")", "("), ("]", "["), ("}", "{"))
 
 
 def emails(text: str) -> frozenset[str]:
-    """Return the e-mail addresses of a folded text."""
-    return frozenset(found_emails(text))
+    """Return the e-mail addresses of a folded text, also those right behind `to=` or the like."""
+    if "@" not in text:
+        return frozenset()
+    chunks = [chunk for chunk in text.split() if "@" in chunk]
+    near = (found for chunk in chunks for found in _EMAIL.findall(chunk))
+    return frozenset((*(found.strip("'.") for found in near), *found_emails(text)))
 
 
 def found_emails(text: str) -> list[str]:
-    """Return the e-mail addresses of a folded text in their order."""
+    """Return the e-mail addresses of a folded text in their order, as long as they may be."""
     if "@" not in text:
         return []
     return [
         found.strip("'.")
         for chunk in text.split()
         if "@" in chunk
-        for found in _EMAIL.findall(chunk)
+        for found in _WIDE_EMAIL.findall(chunk)
     ]
 
 
 def email_of(text: str) -> str | None:
     """Return a folded text that is nothing but an e-mail address, or None."""
     text = text.removeprefix("mailto:")
-    return text if "." in text.partition("@")[2] and _EMAIL.fullmatch(text) else None
+    return text if "." in text.partition("@")[2] and _WIDE_EMAIL.fullmatch(text) else None
 
 
 def links(text: str) -> frozenset[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 
-__all__ = ["SMALL", "decimal", "minor_unit", "number_of", "numbers", "plain_number"]
+__all__ = ["CURRENCIES", "SMALL", "decimal", "minor_unit", "number_of", "numbers"]
 
 SMALL = dict(
     zip(
@@ -24,27 +24,42 @@ SMALL = dict(
 """The words of small numbers."""
 
 _MINOR_NAMES = ("_cents", "_minor", "_pence")
-_MONEY = (
-    r"eur|euros?|usd|gbp|chf|jpy|sek|nok|dkk|pln|czk|cad|aud|inr|dollars?|pounds?|francs?|[$€£¥₹]"
-)
+_CURRENCIES = {
+    name: names.split()[0]
+    for names in (
+        "eur euro euros €", "usd dollar dollars $", "gbp pound pounds £", "chf franc francs",
+        "jpy yen ¥", "inr rupee rupees ₹", "sek", "nok", "dkk", "pln", "czk", "cad", "aud",
+    )
+    for name in names.split()
+}  # fmt: skip
+_CENTS = frozenset("cent cents pence penny pennies minor p c ¢".split())
+_TIMES = frozenset("k m mn bn mio mrd hundred thousand million billion grand".split())
+_UNITS = "kg|g|km|cm|mm|ml|l|h|hrs?|hours?|mins?|minutes?|s|secs?|x|days?"
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
 _NUMBER = re.compile(
     rf"""
-    (?<!\w)(?<!\w[.,'/:@\\+-])
-    (?P<money>(?:{_MONEY})[ ]?)?
+    (?<!\w)(?<!\w[.'/@\\+-])(?<!\d[:,])
+    (?:(?P<money>{_any_of(_CURRENCIES)})[ ]?)?
     (?P<sign>-)?
     (?P<body>(?>\d{{1,3}}(?:(?P<sep>[ ,.'])\d{{3}}(?!\d)(?:(?P=sep)\d{{3}}(?!\d))*) | \d+))
     (?P<rest>[.,]\d+)?
-    (?P<unit>[ ]?(?:{_MONEY}|cents?|pence|penn(?:y|ies)|minor|k|m|mn|bn|mio|mrd|hundred|thousand
-      |million|billion|grand)(?!\w) | [pc¢%](?!\w)
-      | (?:kg|g|km|cm|mm|ml|l|h|hrs?|hours?|mins?|minutes?|s|secs?|x|days?)(?!\w))?
-    (?!\w)(?![.,'/:@\\+-]\w)
+    (?:[ ]?(?P<unit>{_any_of([*_CURRENCIES, *_CENTS - {"p", "c"}, *_TIMES])})(?!\w)
+      | (?P<mark>[pc%]|{_UNITS})(?!\w))?
+    (?!\w)(?![.'/@\\+-]\w)(?![:,]\d)
     """,
     re.VERBOSE,
 )
-_CENTS = frozenset("cent cents pence penny pennies minor p c ¢".split())
-_TIMES = frozenset("k m mn bn mio mrd hundred thousand million billion grand".split())
-_MINOR_KEY = re.compile(r"(?:_cents|_minor|_pence)[\"']?\s?[:=]\s?$")
-_PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,18})?")
+_MINOR_KEY = re.compile(r"(?:_cents|_minor|_pence)[\"']?\s?[:=]\s?[\"']?$")
+_LONGEST = 40
+
+
+CURRENCIES = frozenset(_CURRENCIES.values())
+"""The codes of the currencies that are known by their words."""
 
 
 def minor_unit(name: str) -> bool:
@@ -70,55 +85,79 @@ def decimal(value: int | float, *, minor: bool = False) -> str | None:
 
 
 def number_of(text: str, *, minor: bool = False) -> str | None:
-    """Return a folded text that is nothing but a plain number in decimal form, or None."""
-    if not plain_number(text):
+    """Return a folded text that is nothing but a number in plain decimal form, or None.
+
+    A sum of money is followed by its currency: `20 eur`.
+    """
+    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None or (match["mark"] or "") in _OTHER_UNITS or _padded(match):
         return None
-    return _tidy(f"{Decimal(text).scaleb(-2):f}") if minor else _tidy(text)
-
-
-def plain_number(text: str) -> bool:
-    """Tell whether a folded text is a number as JSON would write it."""
-    return _PLAIN.fullmatch(text) is not None
+    value = _value(match, minor=minor or _in_cents(match))
+    currency = _currency(match)
+    return f"{value} {currency}" if value and currency else value
 
 
 def numbers(text: str) -> frozenset[str]:
-    """Return all numbers of a folded text in plain decimal form, sums of money in major units."""
+    """Return all numbers of a folded text in plain decimal form; `0042` is an id and none.
+
+    Sums of money are in major units, and stand there with their currency as well: `20`,
+    `20 eur`, `eur`.
+    """
     by_key = any(name in text for name in _MINOR_NAMES)
     found: set[str] = set()
     for match in _NUMBER.finditer(text):
-        found.update(_readings(match, text, by_key=by_key))
+        start = match.start()
+        minor = _in_cents(match) or (
+            by_key and _MINOR_KEY.search(text, max(0, start - 12), start) is not None
+        )
+        value = _value(match, minor=minor)
+        if value is None or _padded(match):
+            continue
+        found.add(value)
+        currency = _currency(match)
+        if currency:
+            found.update((currency, f"{value} {currency}"))
+        elif match["sep"] == " " and not match["rest"]:
+            found.update(map(_tidy, match["body"].split(" ")))
     return frozenset(found)
 
 
-def _readings(match: re.Match[str], text: str, *, by_key: bool) -> Iterator[str]:
-    unit = (match["unit"] or "").strip()
-    if unit in _TIMES:
-        return
+_OTHER_UNITS = frozenset(["%", *"kg g km cm mm ml l h hr hrs hour hours".split()]) | frozenset(
+    "min mins minute minutes s sec secs x day days".split()
+)
+
+
+def _value(match: re.Match[str], *, minor: bool) -> str | None:
     sep, body, rest = match["sep"], match["body"], match["rest"]
-    money = bool(match["money"]) or (bool(unit) and re.fullmatch(_MONEY, unit) is not None)
-    minor = unit in _CENTS or (
-        by_key and _MINOR_KEY.search(text, max(0, match.start() - 12), match.start()) is not None
-    )
-    sign = match["sign"] or ""
-    if sep is None:
-        value = body + ("." + rest[1:] if rest else "")
-    elif rest:
-        if rest[0] == sep:
-            return
-        value = body.replace(sep, "") + "." + rest[1:]
-    elif sep == "." and body.count(".") == 1 and not money:
-        value = body
-    elif sep == "," and body.startswith("0"):
-        value = body.replace(",", ".")
-    else:
-        value = body.replace(sep, "")
-        if sep == " ":
-            yield from (sign + _tidy(part) for part in body.split(" "))
-    if len(value) > 40:
-        return
-    if minor:
-        value = f"{Decimal(value).scaleb(-2):f}"
-    yield _tidy(sign + value)
+    if match["unit"] in _TIMES or len(body) > _LONGEST:
+        return None
+    value = body
+    if sep is not None:
+        if rest and rest[0] == sep:
+            return None
+        point = sep == "." and body.count(".") == 1 and not rest and not _currency(match)
+        if sep == "," and not rest and body.startswith("0"):
+            value = body.replace(",", ".")
+        elif not point:
+            value = body.replace(sep, "")
+    if rest:
+        value = f"{value}.{rest[1:]}"
+    value = (match["sign"] or "") + value
+    return _tidy(f"{Decimal(value).scaleb(-2):f}" if minor else value)
+
+
+def _currency(match: re.Match[str]) -> str | None:
+    return _CURRENCIES.get(match["money"] or match["unit"] or "")
+
+
+def _in_cents(match: re.Match[str]) -> bool:
+    return (match["unit"] or match["mark"]) in _CENTS
+
+
+def _padded(match: re.Match[str]) -> bool:
+    """Tell whether a number has zeros before it, as account and order numbers have."""
+    body = match["body"]
+    return len(body) > 1 and body.startswith("0") and match["sep"] is None
 
 
 def _tidy(number: str) -> str:

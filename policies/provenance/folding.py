@@ -18,23 +18,23 @@ _INVISIBLE_CHARACTERS = (
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
-_CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+_CONTROLS = "\x00\x02-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+_CONTROL = re.compile(f"[{_CONTROLS}]+")
 _INVISIBLE = re.compile(f"[{_INVISIBLE_CHARACTERS}{_CONTROLS}]+")
-_CONTROL_BUT_SEPARATOR = re.compile("[\x00\x02-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
-_INVISIBLE_BUT_SEPARATOR = re.compile(
-    f"[{_INVISIBLE_CHARACTERS}\x00\x02-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+"
-)
 # Tag characters spell ASCII that nobody sees; long runs of other invisible ones can do the same.
-_HIDDEN = re.compile(f"[\U000e0000-\U000e0fff]|[{_INVISIBLE_CHARACTERS}{_CONTROLS}]{{4}}")
+_HIDDEN = re.compile(f"[\U000e0000-\U000e0fff]|[{_INVISIBLE_CHARACTERS}{_CONTROLS}\x01]{{4}}")
 _MARKS = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′‹›`´ʼ＇", "'"),
         **dict.fromkeys("“”„‟«»″〝〞＂", '"'),
         **dict.fromkeys("‐‑‒–−﹘﹣－", "-"),
-        **dict.fromkeys("—―", " - "),
         "\u2800": " ",
     }
 )
+_LONG_DASH = re.compile("[—―]")
+# Scripts without spaces between words, and where they meet another one.
+_DENSE = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_MEETING = re.compile(f"(?<=[{_DENSE}])(?=[^\\W{_DENSE}])|(?<=[^\\W{_DENSE}])(?=[{_DENSE}])")
 _ESCAPE = re.compile(
     r"""\\(?:\r?\n[ \t]*(?:\\(?=[ ]))?|([ntr"'/\\])|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))"""
 )
@@ -42,18 +42,21 @@ _BLANKS = {"n": " ", "t": " ", "r": " "}
 
 
 def clean(text: str) -> str:
-    """Return a source's text without the separator and other control characters."""
-    return text if text.isascii() and text.isprintable() else text.replace(SEPARATOR, "")
+    """Return a text without the separator."""
+    return text.replace(SEPARATOR, "")
 
 
 def shown(text: str) -> str:
-    """Return a text as a reader sees it: invisible characters gone, spaces single, case kept."""
+    """Return a text as a reader sees it: invisible characters gone, spaces single, case kept.
+
+    The separator stays; texts of a call go through `clean` first.
+    """
     if text.isascii():
         if not text.isprintable():
-            text = _CONTROL_BUT_SEPARATOR.sub("", text)
+            text = _CONTROL.sub("", text)
         text = text.replace("`", "'")
     else:
-        text = _INVISIBLE_BUT_SEPARATOR.sub("", text).translate(_MARKS)
+        text = _INVISIBLE.sub("", text).translate(_MARKS)
         text = unicodedata.normalize("NFKC", text)
     if "''" in text:  # YAML doubles a quote inside of quotes
         text = text.replace("''", "'")
@@ -61,10 +64,16 @@ def shown(text: str) -> str:
 
 
 def fold(seen: str) -> str:
-    """Return what `shown` gave, without regard to case."""
+    """Return what `shown` gave, without regard to case.
+
+    Long dashes part words, and so does the border between scripts with and without spaces.
+    """
     if seen.isascii():
         return seen.lower()
-    return unicodedata.normalize("NFKC", seen.casefold())
+    text = _LONG_DASH.sub(" - ", seen)
+    if text != seen:
+        text = " ".join(text.split())
+    return _MEETING.sub(" ", unicodedata.normalize("NFKC", text.casefold()))
 
 
 def unescaped(text: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 from concertmaster.policies.provenance.accounts import accounts
 from concertmaster.policies.provenance.addresses import emails, links
 from concertmaster.policies.provenance.amounts import numbers
-from concertmaster.policies.provenance.folding import fold, shown, unescaped
+from concertmaster.policies.provenance.folding import SEPARATOR, fold, shown, unescaped
 from concertmaster.policies.provenance.moments import Day, Time, days, times
 from concertmaster.policies.provenance.sentences import Sentence, sentences
 from concertmaster.policies.provenance.standing import WORD, stands
 
 __all__ = ["Index"]
+
+_APART_END = rf"(?=$|[\"')\],.;]| {SEPARATOR})"
 
 
 class Index:
@@ -38,6 +41,11 @@ class Index:
         if word and word not in self._words:
             return False
         return any(stands(text, wanted) for text in self._folded)
+
+    def has_apart(self, word: str) -> bool:
+        """Tell whether a folded word stands here in quotes, behind a colon, or alone."""
+        apart = re.compile(rf"(?:^|[\"'(\[:=] ?|{SEPARATOR} ){re.escape(word)}{_APART_END}")
+        return word in self._words and any(map(apart.search, self._folded))
 
     @cached_property
     def numbers(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from concertmaster.contracts import ToolShape
 from concertmaster.policies.provenance.addresses import email_of
 from concertmaster.policies.provenance.amounts import decimal, minor_unit
-from concertmaster.policies.provenance.folding import fold, hides, shown
+from concertmaster.policies.provenance.folding import clean, fold, hides, shown
 from concertmaster.policies.provenance.schemas import Schemas
 from concertmaster.policies.provenance.sentences import stems
 from concertmaster.policies.provenance.wanted import Email, Number, Ways, carried, entity, text_of
@@ -19,7 +19,7 @@ __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_VALUES", "Piece", "pieces"]
 
 MAX_DEPTH = 20
 MAX_VALUES = 2000
-MAX_CHARACTERS = 500_000
+MAX_CHARACTERS = 200_000
 """Limits for one call; what lies beyond them counts as composed."""
 
 _MAX_WORDS = 6
@@ -92,6 +92,7 @@ class _Walk:
     ) -> Iterator[Piece]:
         if value is None or self._schemas.is_default(value, schema):
             return
+        self._spend(1)
         if isinstance(value, str):
             yield from self._text(value, path, key, schema)
         elif isinstance(value, Mapping | list | tuple):
@@ -99,7 +100,6 @@ class _Walk:
                 raise _Spent
             yield from self._inner(value, path, key, schema, depth + 1)
         else:
-            self._spend(1)
             yield Piece(self._name, path, self._scalar(value, key))
 
     def _inner(
@@ -108,29 +108,31 @@ class _Walk:
         if not isinstance(value, Mapping):
             items = self._schemas.items(schema)
             for i, inner in enumerate(value):
-                self._spend(0)
+                self._spend(0, 1)
                 yield from self._any(inner, f"{path}[{i}]", key, items, depth)
             return
         for i, (name, inner) in enumerate(value.items()):
+            self._spend(0, 1)
             known = self._schemas.property(schema, str(name))
             if known is not None:
                 yield from self._any(inner, f"{path}.{name}", str(name), known, depth)
                 continue
             # Nobody declared the key: whoever made the call chose it.
+            self._spend(1)
             yield from self._text(str(name), f"{path}{{{i}}}.key", key, {"enum": ()})
             yield from self._any(inner, f"{path}{{{i}}}", str(name), {}, depth)
 
     def _scalar(self, value: Any, key: str) -> Ways:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return ()  # true and false cannot stand in words
-        number = decimal(value, minor=isinstance(value, int) and minor_unit(key))
+        number = decimal(value, minor=minor_unit(key))
         return ((Number(number),),) if number is not None else ()
 
     def _text(self, value: str, path: str, key: str, schema: Mapping[str, Any]) -> Iterator[Piece]:
         if not value or value.isspace():
             return
-        self._spend(1, len(value))
-        seen = shown(value)
+        self._spend(0, len(value))
+        seen = shown(clean(value))
         if not seen or hides(value):
             yield Piece(self._name, path, embedded=self._carries)
             return
@@ -148,6 +150,8 @@ class _Walk:
             return
         listed = "enum" in schema
         ways = ((text_of(folded),),)
+        if folded.startswith("#") and " " not in folded:
+            ways = (*ways, (text_of(folded[1:]),))
         if listed:
             ways = (*ways, (text_of(folded.replace("_", " ").replace("-", " ")),))
         yield Piece(self._name, path, ways, self._words(folded, listed=listed))

@@ -13,16 +13,20 @@ from concertmaster.policies.provenance.addresses import (
     link_of,
     without_addresses,
 )
-from concertmaster.policies.provenance.amounts import SMALL, number_of
+from concertmaster.policies.provenance.amounts import CURRENCIES, SMALL, number_of
 from concertmaster.policies.provenance.index import Index
 from concertmaster.policies.provenance.moments import Day, Time, moment_of, without_moments
 from concertmaster.policies.provenance.standing import WORD
 
+_COMMON = frozenset(
+    "an the to of and or in on at is it be me my you for with from by as this that".split()
+)
 _GLANCE = 100
 _DIGIT = re.compile(r"\d")
 
 __all__ = [
     "Account",
+    "Apart",
     "Clock",
     "Date",
     "Email",
@@ -47,6 +51,17 @@ class Text:
     def stands_in(self, index: Index) -> bool:
         """Tell whether a source says just this."""
         return index.has_text(self.text, self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A word so common that it must stand apart: in quotes, behind a colon, or alone."""
+
+    word: str
+
+    def stands_in(self, index: Index) -> bool:
+        """Tell whether a source sets the word apart."""
+        return index.has_apart(self.word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +136,15 @@ class Clock:
         return self.time in index.times
 
 
-Wanted = Text | Number | Email | Link | Account | Date | Clock
+Wanted = Text | Apart | Number | Email | Link | Account | Date | Clock
 Ways = tuple[tuple[Wanted, ...], ...]
 """The ways in which a value can stand: in each of them, all of its parts must."""
 
 
-def text_of(folded: str) -> Text:
+def text_of(folded: str) -> Text | Apart:
     """Return the search for a folded text as it is."""
+    if folded in _COMMON or (len(folded) == 1 and folded.isalpha() and folded.isascii()):
+        return Apart(folded)
     words = WORD.findall(folded[:_GLANCE])
     if len(folded) > _GLANCE:
         words = words[:-1]  # it may be cut
@@ -158,8 +175,9 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
     if account:
         ways: Ways = ((Account(account),), (text_of(folded),))
         return (*ways, (Number(number),)) if number else ways, True
-    if number:
-        return ((Number(number),),) if minor else ((text_of(folded),), (Number(number),)), False
+    if number or folded in CURRENCIES:
+        found = (Number(number or folded),)
+        return ((found,) if minor else ((text_of(folded),), found)), False
     return None
 
 
@@ -175,4 +193,4 @@ def carried(seen: str, folded: str) -> list[tuple[str, Ways]]:
             ("account", tuple((Account(form),) for form in forms))
             for forms in carried_accounts(plain)
         ]
-    return found
+    return list(dict.fromkeys(found))

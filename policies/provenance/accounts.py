@@ -20,7 +20,7 @@ _SEPARATORS = str.maketrans("", "", " .-()/+")
 _IBAN_ALONE = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{8,30}")
 _TOKEN = re.compile(r"(?<!\w)[a-z0-9]{16,}(?!\w)")
 _LONG, _PHONE, _LONGEST = 8, 7, 60
-_TOKEN_LENGTH, _TOKEN_DIGITS = 16, 4
+_TOKEN_LENGTH, _TOKEN_DIGITS, _IBAN_DIGITS = 16, 4, 6
 _SPACED = re.compile(r"[ -]")
 
 
@@ -64,6 +64,9 @@ def carried_accounts(text: str) -> Iterator[tuple[str, ...]]:
 def _ibans(text: str) -> Iterator[tuple[str, ...]]:
     """Yield each spaced number whole, and cut before a group that may be the next word."""
     for match in _IBAN.finditer(text):
-        groups = _SPACED.split(text[match.start() - 2 : match.end()])
+        whole = text[match.start() - 2 : match.end()]
+        if sum(map(str.isdigit, whole)) < _IBAN_DIGITS:
+            continue
+        groups = _SPACED.split(whole)
         cuts = [i for i in range(3, len(groups)) if groups[i].isalpha()]
         yield ("".join(groups), *("".join(groups[:cut]) for cut in cuts))

@@ -1,4 +1,4 @@
-"""Deciding a call and writing down what came of it: the decision and its record are one.
+"""The way from a proposed call to one that may run, or to the reason why it may not.
 
 Everything here runs on the governance's own event loop. The decision is made within the
 transaction that reads the thread's history and writes the call down, so that of two calls at the
@@ -8,32 +8,24 @@ same time the second one sees the first.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from concertmaster.contracts import (
     Allow,
     Approval,
-    Decision,
     Deny,
     Edit,
-    Label,
-    Notify,
     Principal,
-    Redact,
     Reject,
     Respond,
     Review,
 )
-from concertmaster.contracts.events import EventType
-from concertmaster.contracts.spec import ReviewSpec
 from concertmaster.errors import ApprovalError, ToolError
 from concertmaster.graphs.inbox import read_answer
 from concertmaster.graphs.langchain import journal
 from concertmaster.graphs.langchain.asking import origins_in_words
 from concertmaster.graphs.langchain.passing import (
-    STEP,
     Asked,
     Cleared,
     Entered,
@@ -44,10 +36,9 @@ from concertmaster.graphs.langchain.passing import (
     Waiting,
 )
 from concertmaster.graphs.langchain.proposed import Proposed
-from concertmaster.graphs.langchain.reading import label_of
+from concertmaster.graphs.langchain.records import Facts, InDoubt, Records, Settled
 from concertmaster.graphs.langchain.stores import Stores
-from concertmaster.policies.approvals import satisfies
-from concertmaster.policies.gate import Call, Gate
+from concertmaster.policies.gate import Gate
 from concertmaster.tools.context import ToolContext
 from concertmaster.tools.facts import resolve_facts
 from concertmaster.tools.reconciling import Took, TookNot, look_up
@@ -55,20 +46,12 @@ from concertmaster.tools.toolbox import Toolbox
 
 __all__ = ["Clearing"]
 
-_NO_REVIEW = ReviewSpec()
-_Facts = tuple[Mapping[str, Any] | None, str | None]
-
-
-class _InDoubt:
-    """The call was begun and cut off; nobody knows whether it took effect."""
-
 
 class Clearing:
     """The gate, the stores and the tools of one governance, put together."""
 
     def __init__(self, gate: Gate, toolbox: Toolbox, stores: Stores) -> None:
-        self._gate = gate
-        self._toolbox = toolbox
+        self._records = Records(gate, toolbox, stores)
         self._stores = stores
         self._running: dict[str, asyncio.Future[None]] = {}
 
@@ -77,6 +60,10 @@ class Clearing:
 
         The same call that still runs in this process is waited for: a graph that was interrupted
         leaves the other calls of its task running, and makes them again when it is resumed.
+
+        Args:
+            passing: the call.
+            edits: the keys of the calls of which reviewers made this one.
         """
         while (running := self._running.get(passing.key)) is not None:
             done, _ = await asyncio.wait({running}, timeout=passing.tool.timeout)
@@ -93,16 +80,19 @@ class Clearing:
 
     async def _entered(self, passing: Passing, edits: frozenset[str]) -> Entered:
         facts = await self._facts(passing)
-        found = await self._settled(passing, facts, None)
-        if isinstance(found, _InDoubt):
-            found = await self._looked_up(passing, facts)
-        if isinstance(found, Review):
-            return await self._reviewed(passing, facts, found, edits)
-        if isinstance(found, Allow):
-            return await self._cleared(passing, found)
-        if isinstance(found, Replayed | Refused):
-            return found
-        return Refused(found.reasons if isinstance(found, Deny) else ("its outcome is not known",))
+        settled = await self._settled(passing, facts)
+        if isinstance(settled.verdict, InDoubt):
+            settled = await self._looked_up(passing, facts)
+        match settled.verdict:
+            case Allow():
+                return await self._cleared(passing, settled)
+            case Review() as review:
+                return await self._reviewed(passing, facts, review, edits)
+            case Deny(reasons=reasons):
+                return Refused(reasons)
+            case Replayed() | Refused() as found:
+                return found
+        return Refused(("whether it took effect before is not known",))
 
     def _ended(self, passing: Passing) -> None:
         running = self._running.pop(passing.key, None)
@@ -111,21 +101,14 @@ class Clearing:
 
     async def refuse(self, proposed: Proposed, reasons: tuple[str, ...]) -> None:
         """Write down a call that is refused before anything is decided about it."""
-        await self._stores.database.write(
-            lambda c: self._store(
-                c, proposed, "tool.refused", "; ".join(reasons), tool=proposed.name[:80]
-            )
-        )
+        await self._stores.database.write(lambda c: self._records.refuse(c, proposed, reasons))
 
     async def refuse_for_good(self, passing: Passing, reasons: tuple[str, ...]) -> Refused:
         """Refuse a call after its review; it stays refused when it comes up again."""
         await self._stores.approvals.void(passing.proposed.position, "; ".join(reasons))
-
-        def work(connection: sqlite3.Connection) -> None:
-            journal.write(connection, passing.row("refused", list(reasons)))
-            self._decided(connection, passing, Deny(call="", reasons=reasons), None)
-
-        await self._stores.database.write(work)
+        await self._stores.database.write(
+            lambda c: self._records.refuse_for_good(c, passing, reasons)
+        )
         return Refused(reasons)
 
     async def ask(self, passing: Passing, approval: Approval) -> tuple[bool, tuple[Asked, ...]]:
@@ -163,26 +146,16 @@ class Clearing:
     ) -> None:
         """Write down what came of a call that was let through, and let the same call pass."""
         try:
-            await self._came_of(passing, outcome, kept, why)
+            await self._end(passing, outcome, kept, why)
         finally:
             self._ended(passing)
 
-    async def _came_of(
+    async def _end(
         self, passing: Passing, outcome: journal.Outcome, kept: Any = None, why: str = ""
     ) -> None:
-        tool = passing.tool
-        type_ = _EVENTS[outcome] if tool.consequential else "tool.called"
-        reason = why or _WORDS[outcome].format(tool=tool.name)
-
-        def work(connection: sqlite3.Connection) -> None:
-            result = kept if tool.consequential else None
-            journal.write(connection, passing.row(outcome, result))
-            self._store(
-                connection, passing.proposed, type_, reason, tool=tool.name, outcome=outcome,
-                call=passing.action.call_digest(),
-            )  # fmt: skip
-
-        await self._stores.database.write(work)
+        await self._stores.database.write(
+            lambda c: self._records.end(c, passing, outcome, kept, why)
+        )
 
     def context(self, passing: Passing) -> ToolContext:
         """Return what a declared function may know of this call."""
@@ -194,7 +167,7 @@ class Clearing:
             data_dir=self._stores.data_dir,
         )
 
-    async def _facts(self, passing: Passing) -> _Facts:
+    async def _facts(self, passing: Passing) -> Facts:
         if passing.tool.facts is None:
             return None, None
         try:
@@ -204,91 +177,19 @@ class Clearing:
             return None, error.message
 
     async def _settled(
-        self, passing: Passing, facts: _Facts, approval: Approval | None
-    ) -> Decision | Replayed | Refused | _InDoubt:
-        """Decide within one transaction; the call is begun in it if it may run."""
-
-        def work(connection: sqlite3.Connection) -> Decision | Replayed | Refused | _InDoubt:
-            there = journal.row(connection, passing.key)
-            if there is not None and there.outcome == "refused" and there.result:
-                return Refused(tuple(there.result))
-            if there is not None and there.consequential:
-                if there.outcome == "done":
-                    why = f"{passing.tool.name} was called before"
-                    self._store(
-                        connection, passing.proposed, "effect.reused", why, tool=passing.tool.name
-                    )
-                    return Replayed(there.result)
-                unsure = there.outcome in ("begun", "in_doubt")
-                if unsure and not passing.tool.idempotent:
-                    return _InDoubt()
-            decision = self._gate.decide(self._call(connection, passing, facts))
-            if isinstance(decision, Review) and approval and satisfies(approval, decision):
-                decision = Allow(**decision.model_dump(exclude={"kind", "needs"}))
-            self._begun(connection, passing, decision, approval)
-            return decision
-
-        return await self._stores.database.write(work)
-
-    def _call(self, connection: sqlite3.Connection, passing: Passing, facts: _Facts) -> Call:
-        place, turn = passing.proposed.place, passing.proposed.turn
-        return Call(
-            tool=passing.tool.name,
-            arguments=passing.arguments,
-            principal=passing.proposed.acting.principal,
-            step=STEP,
-            allowed=self._toolbox.names,
-            review=_NO_REVIEW,
-            facts=facts[0],
-            facts_error=facts[1],
-            label=self._label(connection, passing, place),
-            sources=passing.reading.sources,
-            history=journal.history(connection, place, turn, passing.key),
+        self, passing: Passing, facts: Facts, approval: Approval | None = None
+    ) -> Settled:
+        return await self._stores.database.write(
+            lambda c: self._records.settle(c, passing, facts, approval)
         )
 
-    def _label(self, connection: sqlite3.Connection, passing: Passing, place: str) -> Label:
-        """Join what the messages show with what was read before, if they were cut since."""
-        label = passing.reading.label
-        for name in sorted(journal.tools_read(connection, place)):
-            label = label.join(label_of(self._toolbox.get(name)))
-        return label
-
-    def _begun(
-        self,
-        connection: sqlite3.Connection,
-        passing: Passing,
-        decision: Decision,
-        approval: Approval | None,
-    ) -> None:
-        tool = passing.tool
-        if isinstance(decision, Deny):
-            journal.write(connection, passing.row("refused"))
-        self._decided(connection, passing, decision, approval)
-        if not isinstance(decision, Allow):
-            return
-        for duty in decision.duties:
-            if isinstance(duty, Notify):
-                why = f"{duty.role} is told of a call of {tool.name}"
-                self._store(
-                    connection, passing.proposed, "policy.notice", why, tool=tool.name,
-                    role=duty.role,
-                )  # fmt: skip
-            elif isinstance(duty, Redact):
-                why = f"{duty.field} is taken out of the result of {tool.name}"
-                self._store(
-                    connection, passing.proposed, "value.redacted", why, tool=tool.name,
-                    field=duty.field,
-                )  # fmt: skip
-        if tool.consequential:
-            journal.write(connection, passing.row("begun"))
-            why = f"{tool.name} is about to be called"
-            self._store(connection, passing.proposed, "effect.intended", why, tool=tool.name)
-
-    async def _cleared(self, passing: Passing, decision: Allow) -> Cleared:
-        return Cleared(passing=passing, duties=decision.duties, asked=await self._asked(passing))
+    async def _cleared(self, passing: Passing, settled: Settled) -> Cleared:
+        asked = await self._asked(passing) if settled.questions else ()
+        duties = settled.verdict.duties if isinstance(settled.verdict, Allow) else ()
+        return Cleared(passing=passing, duties=duties, asked=asked)
 
     async def _reviewed(
-        self, passing: Passing, facts: _Facts, decision: Review, edits: frozenset[str]
+        self, passing: Passing, facts: Facts, decision: Review, edits: frozenset[str]
     ) -> Entered:
         approval = await self._stores.approvals.request(
             passing.action,
@@ -302,9 +203,9 @@ class Clearing:
         answer = approval.votes[-1].answer if approval.votes else None
         match approval.status, answer:
             case "approved", _:
-                found = await self._settled(passing, facts, approval)
-                if isinstance(found, Allow):
-                    return await self._cleared(passing, found)
+                settled = await self._settled(passing, facts, approval)
+                if isinstance(settled.verdict, Allow):
+                    return await self._cleared(passing, settled)
                 return Refused(("what was approved is not what is needed now",))
             case "rejected", Reject(reason=reason):
                 why = f"a reviewer rejected it: {reason or 'no reason was given'}"
@@ -313,12 +214,7 @@ class Clearing:
                 return Told(text)
             case "edited", Edit(arguments=arguments):
                 return await self._edited(passing, arguments, edits)
-        return Waiting(
-            passing=passing,
-            approval=approval,
-            needs=decision.needs,
-            asked=await self._asked(passing),
-        )
+        return Waiting(passing=passing, approval=approval, asked=await self._asked(passing))
 
     async def _edited(
         self, passing: Passing, arguments: Mapping[str, Any], edits: frozenset[str]
@@ -341,73 +237,16 @@ class Clearing:
         found = await database.read(lambda c: journal.questions(c, task))
         return tuple([Asked(q, await approvals.get(q.approval)) for q in found])
 
-    async def _looked_up(
-        self, passing: Passing, facts: _Facts
-    ) -> Decision | Replayed | Refused | _InDoubt:
+    async def _looked_up(self, passing: Passing, facts: Facts) -> Settled:
         """Settle a call that was cut off by what its tool can look up, or refuse to repeat it."""
         match await look_up(passing.tool, passing.arguments, self.context(passing)):
             case Took(result):
                 kept = {"content": result if isinstance(result, str) else None}
-                await self._came_of(passing, "done", kept, "looked up: it took effect")
-                return Replayed(kept)
+                await self._end(passing, "done", kept, "looked up: it took effect")
+                return Settled(Replayed(kept))
             case TookNot():
-                await self._came_of(passing, "failed", None, "looked up: it had no effect")
-                return await self._settled(passing, facts, None)
+                await self._end(passing, "failed", None, "looked up: it had no effect")
+                return await self._settled(passing, facts)
         why = "it was cut off before, and nobody knows whether it took effect; a person must look"
-        await self._came_of(passing, "in_doubt", None, why)
-        return Refused((why,))
-
-    def _decided(
-        self,
-        connection: sqlite3.Connection,
-        passing: Passing,
-        decision: Decision,
-        approval: Approval | None,
-    ) -> None:
-        self._store(
-            connection,
-            passing.proposed,
-            "tool.refused" if isinstance(decision, Deny) else "policy.decided",
-            "; ".join(decision.reasons) or f"decided: {decision.kind}",
-            decision=decision.kind,
-            tool=passing.tool.name,
-            step=STEP,
-            call=decision.call,
-            policies=list(decision.policies),
-            bundle=decision.bundle,
-            approval=approval.id if approval else None,
-        )
-
-    def _store(
-        self,
-        connection: sqlite3.Connection,
-        proposed: Proposed,
-        type_: EventType,
-        why: str,
-        **data: Any,
-    ) -> None:
-        trail = self._stores.trail
-        event = trail.event(
-            type_,
-            why=why,
-            actor="gate",
-            run=proposed.position,
-            thread=proposed.place,
-            on_behalf_of=proposed.acting.principal.id,
-            **data,
-        )
-        trail.store(connection, event)
-
-
-_EVENTS: dict[journal.Outcome, EventType] = {
-    "done": "effect.done",
-    "failed": "effect.failed",
-    "in_doubt": "effect.in_doubt",
-    "paused": "tool.called",
-}
-_WORDS: dict[journal.Outcome, str] = {
-    "done": "{tool} answered",
-    "failed": "{tool} failed",
-    "in_doubt": "{tool} broke down; whether it took effect is not known",
-    "paused": "{tool} waits for something itself",
-}
+        await self._end(passing, "in_doubt", None, why)
+        return Settled(Refused((why,)))

@@ -209,7 +209,11 @@ class Governance:
 
     def events(self, thread: str | None = None) -> list[AuditEvent]:
         """Return what the trail holds of a thread, in order."""
-        return self.background.wait(self._stores.trail.events(thread=thread))
+        return self.background.wait(self._events(thread))
+
+    async def _events(self, thread: str | None) -> list[AuditEvent]:
+        await self._stores.trail.flush()
+        return await self._stores.trail.events(thread=thread)
 
     def close(self) -> None:
         """Close the stores; calls that come later are refused with an error."""
@@ -248,5 +252,5 @@ def _exactly(request: ToolCallRequest, passing: Passing) -> ToolCallRequest:
 def _end(background: Background, stores: Stores) -> None:
     background.stop()
     stores.database.close()
-    if stores.database.path.name == ":memory:":
+    if not stores.durable:
         shutil.rmtree(stores.data_dir, ignore_errors=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from concertmaster.contracts import Action, Approval, Duty, ReviewNeed
+from concertmaster.contracts import Action, Approval, Duty
 from concertmaster.graphs.langchain.journal import Outcome, Question, Row
 from concertmaster.graphs.langchain.proposed import Proposed
 from concertmaster.graphs.langchain.reading import Reading
@@ -100,7 +100,6 @@ class Waiting:
 
     passing: Passing
     approval: Approval
-    needs: tuple[ReviewNeed, ...]
     asked: tuple[Asked, ...] = ()
 
 

@@ -31,6 +31,11 @@ class Stores:
     approvals: Approvals
     data_dir: Path
 
+    @property
+    def durable(self) -> bool:
+        """Whether what is stored outlasts the process."""
+        return self.database.path != _IN_MEMORY
+
 
 def open_stores(home: Path | None, workspace: str) -> Stores:
     """Open the stores in a home directory, or in memory, where they end with the process.

@@ -1,0 +1,245 @@
+"""What is written down of a call, within one transaction with the decision about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.contracts import (
+    Allow,
+    Approval,
+    Decision,
+    Deny,
+    Duty,
+    Label,
+    Notify,
+    Review,
+)
+from concertmaster.contracts.events import EventType
+from concertmaster.contracts.spec import ReviewSpec
+from concertmaster.graphs.langchain import journal
+from concertmaster.graphs.langchain.passing import STEP, Passing, Refused, Replayed
+from concertmaster.graphs.langchain.proposed import Proposed
+from concertmaster.graphs.langchain.reading import label_of
+from concertmaster.graphs.langchain.stores import Stores
+from concertmaster.policies.approvals import satisfies
+from concertmaster.policies.gate import Call, Gate
+from concertmaster.tools.toolbox import Toolbox
+
+__all__ = ["Facts", "InDoubt", "Records", "Settled"]
+
+Facts = tuple[Mapping[str, Any] | None, str | None]
+"""What the tool's fact resolver found, or why it found nothing."""
+
+_NO_REVIEW = ReviewSpec()
+_WAITING_EVENTS = 512
+_EVENTS: Mapping[journal.Outcome, EventType] = {
+    "done": "effect.done",
+    "failed": "effect.failed",
+    "in_doubt": "effect.in_doubt",
+    "paused": "tool.called",
+}
+_WORDS: Mapping[journal.Outcome, str] = {
+    "done": "{tool} answered",
+    "failed": "{tool} failed",
+    "in_doubt": "{tool} broke down; whether it took effect is not known",
+    "paused": "{tool} waits for something itself",
+}
+
+
+@dataclass(frozen=True)
+class InDoubt:
+    """The call was begun and cut off; nobody knows whether it took effect."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was decided about a call, and what was asked in its task before."""
+
+    verdict: Decision | Replayed | Refused | InDoubt
+    questions: tuple[journal.Question, ...] = ()
+
+
+class Records:
+    """Decides calls and writes them down; every method runs within a transaction."""
+
+    def __init__(self, gate: Gate, toolbox: Toolbox, stores: Stores) -> None:
+        self._gate = gate
+        self._toolbox = toolbox
+        self._stores = stores
+
+    def settle(
+        self,
+        connection: sqlite3.Connection,
+        passing: Passing,
+        facts: Facts,
+        approval: Approval | None,
+    ) -> Settled:
+        """Decide a call over the thread's history; it is begun at once if it may run.
+
+        Args:
+            connection: of the transaction.
+            passing: the call.
+            facts: looked up before.
+            approval: what people approved, if they did.
+        """
+        known = self._known(connection, passing)
+        if known is not None:
+            return Settled(known)
+        decision = self._gate.decide(self._call(connection, passing, facts))
+        if isinstance(decision, Review) and approval and satisfies(approval, decision):
+            decision = Allow(**decision.model_dump(exclude={"kind", "needs"}))
+        self._begin(connection, passing, decision, approval)
+        task = passing.proposed.task
+        return Settled(decision, journal.questions(connection, task) if task else ())
+
+    def _known(
+        self, connection: sqlite3.Connection, passing: Passing
+    ) -> Replayed | Refused | InDoubt | None:
+        """Return what became of exactly this call before, if that settles it."""
+        there = journal.row(connection, passing.key)
+        if there is None:
+            return None
+        if there.outcome == "refused" and there.result:
+            return Refused(tuple(there.result))
+        if there.consequential and there.outcome == "done":
+            why = f"{passing.tool.name} was called before"
+            self._tell(connection, passing.proposed, "effect.reused", why, tool=passing.tool.name)
+            return Replayed(there.result)
+        unsure = there.consequential and there.outcome in ("begun", "in_doubt")
+        return InDoubt() if unsure and not passing.tool.idempotent else None
+
+    def _call(self, connection: sqlite3.Connection, passing: Passing, facts: Facts) -> Call:
+        place, turn = passing.proposed.place, passing.proposed.turn
+        return Call(
+            tool=passing.tool.name,
+            arguments=passing.arguments,
+            principal=passing.proposed.acting.principal,
+            step=STEP,
+            allowed=self._toolbox.names,
+            review=_NO_REVIEW,
+            facts=facts[0],
+            facts_error=facts[1],
+            label=self._label(connection, passing, place),
+            sources=passing.reading.sources,
+            history=journal.history(connection, place, turn, passing.key),
+        )
+
+    def _label(self, connection: sqlite3.Connection, passing: Passing, place: str) -> Label:
+        """Join what the messages show with what was read before, if they were cut since."""
+        label = passing.reading.label
+        for name in sorted(journal.tools_read(connection, place)):
+            label = label.join(label_of(self._toolbox.get(name)))
+        return label
+
+    def _begin(
+        self,
+        connection: sqlite3.Connection,
+        passing: Passing,
+        decision: Decision,
+        approval: Approval | None,
+    ) -> None:
+        tool = passing.tool
+        self._decided(connection, passing, decision, approval)
+        if isinstance(decision, Deny):
+            journal.write(connection, passing.row("refused"))
+        if not isinstance(decision, Allow):
+            return
+        for duty in decision.duties:
+            self._duty(connection, passing, duty)
+        if tool.consequential:
+            journal.write(connection, passing.row("begun"))
+            why = f"{tool.name} is about to be called"
+            self._tell(connection, passing.proposed, "effect.intended", why, tool=tool.name)
+
+    def _duty(self, connection: sqlite3.Connection, passing: Passing, duty: Duty) -> None:
+        name = passing.tool.name
+        if isinstance(duty, Notify):
+            type_: EventType = "policy.notice"
+            why, about = f"{duty.role} is told of a call of {name}", {"role": duty.role}
+        else:
+            type_ = "value.redacted"
+            why, about = f"{duty.field} is taken out of what {name} returns", {"field": duty.field}
+        self._tell(connection, passing.proposed, type_, why, tool=name, **about)
+
+    def refuse(
+        self, connection: sqlite3.Connection, proposed: Proposed, reasons: tuple[str, ...]
+    ) -> None:
+        """Write down a call that is refused before anything could be decided about it."""
+        why, name = "; ".join(reasons), str(proposed.name)[:80]
+        self._tell(connection, proposed, "tool.refused", why, tool=name)
+
+    def refuse_for_good(
+        self, connection: sqlite3.Connection, passing: Passing, reasons: tuple[str, ...]
+    ) -> None:
+        """Write down a call that stays refused when it comes up again."""
+        journal.write(connection, passing.row("refused", list(reasons)))
+        self._decided(connection, passing, Deny(call="", reasons=reasons), None)
+
+    def end(
+        self,
+        connection: sqlite3.Connection,
+        passing: Passing,
+        outcome: journal.Outcome,
+        kept: Any = None,
+        why: str = "",
+    ) -> None:
+        """Write down what came of a call that was let through."""
+        tool = passing.tool
+        journal.write(connection, passing.row(outcome, kept if tool.consequential else None))
+        type_ = _EVENTS[outcome] if tool.consequential else "tool.called"
+        told = why or _WORDS[outcome].format(tool=tool.name)
+        self._tell(
+            connection,
+            passing.proposed,
+            type_,
+            told,
+            tool=tool.name,
+            outcome=outcome,
+            call=passing.action.call_digest(),
+        )
+
+    def _decided(
+        self,
+        connection: sqlite3.Connection,
+        passing: Passing,
+        decision: Decision,
+        approval: Approval | None,
+    ) -> None:
+        self._tell(
+            connection,
+            passing.proposed,
+            "tool.refused" if isinstance(decision, Deny) else "policy.decided",
+            "; ".join(decision.reasons) or f"decided: {decision.kind}",
+            decision=decision.kind,
+            tool=passing.tool.name,
+            step=STEP,
+            call=decision.call,
+            policies=list(decision.policies),
+            bundle=decision.bundle,
+            approval=approval.id if approval else None,
+        )
+
+    def _tell(
+        self,
+        connection: sqlite3.Connection,
+        proposed: Proposed,
+        type_: EventType,
+        why: str,
+        **data: Any,
+    ) -> None:
+        """Put an event into the trail. What is lost with the process anyway is stored in bulk."""
+        trail = self._stores.trail
+        about: dict[str, Any] = {
+            "why": why,
+            "actor": "gate",
+            "run": proposed.position,
+            "thread": proposed.place,
+            "on_behalf_of": proposed.acting.principal.id,
+            **data,
+        }
+        trail.emit(type_, **about)
+        if self._stores.durable or trail.pending_count >= _WAITING_EVENTS:
+            trail.store(connection)

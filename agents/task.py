@@ -11,6 +11,7 @@ from concertmaster.agents.notices import Notices
 from concertmaster.contracts import Memory, Message, Principal, Turn
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
+from concertmaster.policies.redaction import Redaction
 
 if TYPE_CHECKING:
     from concertmaster.audit import Trail
@@ -58,6 +59,7 @@ class Services:
     data_dir: Path
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     notices: Notices = field(default_factory=Notices)
+    redaction: Redaction = field(default_factory=Redaction)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,17 @@ class Trail:
     ['1 run.started: ana asked']
     """
 
-    def __init__(self, database: Database, workspace: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        workspace: str,
+        *,
+        redact: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.database = database
         self.workspace = workspace
+        # Takes personal data out of reasons and data; who acted is what a trail is for.
+        self._redact = redact or (lambda value: value)
         # Envelopes by id, in order. Made when emitted, so that a flush cannot fail on a value.
         self._buffer: dict[str, str] = {}
         self._beside: list[Callable[[sqlite3.Connection], None]] = []
@@ -111,8 +119,8 @@ class Trail:
             run=_optional(run),
             actor=bounded_text(actor),
             on_behalf_of=_optional(on_behalf_of),
-            why=bounded_text(why),
-            data={key: bounded(value) for key, value in data.items()},
+            why=bounded_text(self._redact(why)),
+            data={key: bounded(value) for key, value in self._redact(data).items()},
         )
 
     async def flush(self) -> None:

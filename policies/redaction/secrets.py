@@ -165,7 +165,10 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 value = value.partition("&")[0]
             value = value if value[0] == "[" else value.rstrip(".,;:!?)]}>")
             spoken = match["sign"] is None
-            if len(value) < 3 or value.lower() in _WORDS or (spoken and not _invented(value)):
+            # "tokens: 12" counts something, "token: 9f8a7c6b…" is one.
+            counts = lower.startswith(("token", "sig"), match.start())
+            vague = (spoken or counts) and not _invented(value)
+            if len(value) < (8 if counts else 3) or vague or value.lower() in _WORDS:
                 continue
         if _PLACEHOLDER.fullmatch(value) is None:
             yield start, start + len(value)

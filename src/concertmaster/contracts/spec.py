@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -38,6 +39,7 @@ __all__ = [
     "PlaybookSpec",
     "PlaybooksFile",
     "PrincipalsFile",
+    "RedactionSpec",
     "ReplySpec",
     "RetrySpec",
     "ReviewSpec",
@@ -231,6 +233,36 @@ class BusinessRule(Spec):
     why: str
 
 
+class RedactionSpec(Spec):
+    """What is taken out of messages, results, prompts and the trail.
+
+    `kinds` are looked for; `card` and `secret` always are. `keep` names the kinds and patterns
+    that stay in the stored message and in results, because tools need them. `patterns` are
+    further regular expressions by name, `regions` the countries (ISO codes) whose national
+    telephone numbers are recognised without a word such as "phone" in front of them.
+    """
+
+    kinds: tuple[Literal["secret", "card", "iban", "phone", "email"], ...] = (
+        "secret",
+        "card",
+        "iban",
+        "phone",
+        "email",
+    )
+    keep: tuple[str, ...] = ("iban", "phone", "email")
+    patterns: dict[Name, Annotated[str, Field(min_length=1, max_length=300)]] = Field(
+        default_factory=dict
+    )
+    regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ()
+
+    @field_validator("keep")
+    @classmethod
+    def _no_secret_kept(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "secret" in value:
+            raise ValueError("secrets are never kept; let a tool take them from its environment")
+        return value
+
+
 class WorkflowSpec(Spec):
     """`workflow.yaml`."""
 
@@ -244,6 +276,7 @@ class WorkflowSpec(Spec):
     routes: tuple[RouteSpec, ...] = Field(min_length=1)
     knowledge: KnowledgeSpec | None = None
     limits: Limits = Limits()
+    redaction: RedactionSpec = RedactionSpec()
     rules: tuple[BusinessRule, ...] = ()
     messages: dict[str, str] = Field(default_factory=dict)
 

@@ -73,13 +73,13 @@ class Explanation:
         return self.seen is not None
 
 
-def explain(case: CallCase, setting: Setting) -> Explanation:
+def explain(case: CallCase, setting: Setting, *, facts_error: str | None = None) -> Explanation:
     """Return the gate's decision for a written call, and why.
 
     Raises:
-        CaseError: it names a step, principal or intent that does not exist.
+        CaseError: it names a step, principal, intent or fact that does not exist.
     """
-    return explained(try_out(case, setting), setting)
+    return explained(try_out(case, setting, facts_error=facts_error), setting)
 
 
 def explained(trial: Trial, setting: Setting) -> Explanation:

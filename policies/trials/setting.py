@@ -102,13 +102,18 @@ class Trial:
     call: Call | None
 
 
-def try_out(case: CallCase, setting: Setting) -> Trial:
+def try_out(case: CallCase, setting: Setting, *, facts_error: str | None = None) -> Trial:
     """Return the gate's decision for a written call.
 
+    Args:
+        case: the call.
+        setting: where it is tried.
+        facts_error: why its facts could not be looked up; the call is then denied.
+
     Raises:
-        CaseError: it names a step, principal or intent that does not exist.
+        CaseError: it names a step, principal, intent or fact that does not exist.
     """
-    call = call_of(case, setting)
+    call = replace(call_of(case, setting), facts_error=facts_error)
     if call.tool in setting.shapes:
         try:
             fitting = setting.validate(call.tool, call.arguments)
@@ -123,8 +128,9 @@ def call_of(case: CallCase, setting: Setting) -> Call:
     """Return the gate's question for a written call, its arguments as written.
 
     Raises:
-        CaseError: it names a step, principal or intent that does not exist.
+        CaseError: it names a step, principal, intent or fact that does not exist.
     """
+    _check_facts(case, setting)
     step, rules = setting.step_of(case)
     if case.intent is not None and setting.intents and case.intent not in setting.intents:
         raise _unknown("intent", "intent", case.intent, setting.intents)
@@ -152,6 +158,18 @@ def near(name: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     more = ", …" if len(names) > _LISTED else ""
     return f"there are {', '.join(names[:_LISTED])}{more}" if names else "none is declared"
+
+
+def _check_facts(case: CallCase, setting: Setting) -> None:
+    """Refuse facts that no resolver finds: policies would not see them."""
+    shape = setting.shapes.get(case.tool)
+    if shape is None or not case.facts:
+        return
+    declared = (shape.facts or {}).get("properties") or {}
+    for name in case.facts:
+        if name not in declared:
+            told = f"{case.tool} has no fact {name!r}"
+            raise CaseError(f"facts.{name}", told, hint=near(name, declared))
 
 
 def _principal(case: CallCase, setting: Setting) -> Principal:

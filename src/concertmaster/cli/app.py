@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from concertmaster.cli import approvals, audit, runs, threads
+from concertmaster.cli import approvals, audit, policy, runs, threads
 from concertmaster.cli import backup as backups
 from concertmaster.cli import chat as chats
 from concertmaster.cli import check as checks
@@ -70,6 +70,7 @@ _COMMANDS = (
     (_KEEP, versions.version, versions.EXAMPLE),
 )
 _GROUPS = (
+    (_START, policy.app, "policy"),
     (_WORK, approvals.app, "approvals"),
     (_LOOK, threads.app, "threads"),
     (_LOOK, runs.app, "runs"),

@@ -25,7 +25,7 @@ FINDINGS, USAGE, NOT_READY, HOME, REFUSED, FAILED, BUG, INTERRUPTED = 1, 2, 3, 4
 
 EXIT_CODES = {
     0: "done: answered, passed to its owner, or waiting for a person",
-    FINDINGS: "findings: check found errors, demo ended otherwise than expected",
+    FINDINGS: "findings: a check found errors, a test or the demo ended otherwise than expected",
     USAGE: "usage: an option, an id, a name or a message is wrong",
     NOT_READY: "the workspace cannot be read or is not ready",
     HOME: "the home directory is busy, missing, read-only or damaged",
@@ -58,7 +58,18 @@ def exit_code(error: errors.ConcertmasterError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), USAGE)
 
 
-_ORDER = ("demo", "init", "check", "schema", "ingest", "run", "chat", "approvals", "threads")
+_ORDER = (
+    "demo",
+    "init",
+    "check",
+    "policy",
+    "schema",
+    "ingest",
+    "run",
+    "chat",
+    "approvals",
+    "threads",
+)
 
 
 class CommandGroup(TyperGroup):

@@ -1,0 +1,220 @@
+"""How the explanation of a decision is shown: what decided, what it rests on, and why not else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from concertmaster.cli.console import note, put, styled
+from concertmaster.cli.policy_views import near_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from concertmaster.contracts import Decision
+    from concertmaster.policies.trials import CallCase, Explanation, Setting
+    from concertmaster.policies.trials.explaining import Checked, Rule
+
+__all__ = ["explained_json", "rules_json", "show_explained", "show_rules"]
+
+_STYLES = {"allow": "bold green", "review": "bold yellow", "deny": "bold red"}
+_LONGEST = 60
+_ORDER = ("decided", "failed", "outweighed", "did not match")
+_TITLES = {
+    "decided": "decided by",
+    "failed": "could not be evaluated, so the call is denied",
+    "outweighed": "matched, but a forbid outweighs it",
+    "did not match": "did not match",
+}
+
+
+def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None:
+    """Print a decision, its rules, and what they looked at."""
+    decision = found.decision
+    who = case.principal if isinstance(case.principal, str) else case.principal.id
+    step = f", step {found.call.step}" if found.call else ""
+    head = styled(decision.kind, _STYLES[decision.kind])
+    head.append_text(styled(f"  {case.tool} for {who}{step}"))
+    put(head)
+    for reason in decision.reasons:
+        put(styled(f"  {reason}"))
+    for name, told in _consequences(decision).items():
+        put(styled(f"  {name}: {told}"))
+    if not found.reached:
+        put("")
+        put(styled("The policies were not asked: the call was denied before."))
+        for line in _remedies(case, found, setting):
+            note(line, "yellow")
+        return
+    put("")
+    show_rules(found)
+    _show_call(found)
+    _show_seen(found)
+
+
+def show_rules(found: Explanation, *, indent: int = 0) -> None:
+    """Print what became of each rule; of those that did not match, which condition failed."""
+    space = " " * indent
+    if not found.reached:
+        for reason in found.decision.reasons:
+            put(styled(f"{space}denied before any policy was asked: {reason}"))
+    for standing in _ORDER:
+        rules = [rule for rule in found.rules if rule.standing == standing]
+        if rules:
+            put(styled(f"{space}{_TITLES[standing]}", "bold"))
+        for rule in rules:
+            _show_rule(rule, space)
+
+
+def _show_rule(rule: Rule, space: str) -> None:
+    policy = rule.policy
+    place = f"{near_by(policy.file)}:{policy.line}"
+    line = styled(f"{space}  {policy.id}", "cyan")
+    line.append_text(styled(f"  {policy.effect}  {place}", "dim"))
+    put(line)
+    if rule.standing in ("decided", "outweighed"):
+        if policy.reason:
+            put(styled(f"{space}    {policy.reason}"))
+        if policy.obligations:
+            put(styled(f"{space}    obligation: {', '.join(policy.obligations)}"))
+        return
+    for checked in rule.unmet if rule.standing == "did not match" else rule.conditions:
+        if checked.fits is not True:
+            put(styled(f"{space}    {_failed(checked)}"))
+            for name, value in checked.seen.items():
+                put(styled(f"{space}      {name} = {_short(value)}", "dim"))
+
+
+def _failed(checked: Checked) -> str:
+    condition = checked.condition
+    text = f"{condition.kind} {condition.text}" if condition.kind != "scope" else condition.text
+    if checked.fits is None:
+        return f"line {condition.line}: {text} cannot be evaluated"
+    holds = "holds" if condition.kind == "unless" else "does not hold"
+    return f"line {condition.line}: {text}  {holds}"
+
+
+def _show_call(found: Explanation) -> None:
+    call, provenance = found.call, found.decision.provenance
+    if call is None or provenance is None:
+        return
+    put(styled("arguments", "bold"))
+    for origin in found.origins:
+        put(styled(f"  {origin.argument} = {_short(call.arguments[origin.argument])}"))
+        style = "dim" if origin.origin in ("principal", "trusted", None) else "yellow"
+        for told in origin.told:
+            put(styled(f"    {told}{'' if origin.target else '; no target'}", style))
+    if not found.origins:
+        put(styled("  none"))
+    put(styled(f"  asked for: {'yes' if provenance.asked else 'no'}, {provenance.asked_why}"))
+
+
+def _show_seen(found: Explanation) -> None:
+    seen = found.seen or {}
+    put(styled("seen by the policies", "bold"))
+    put(styled(f"  facts: {_named(seen['facts'])}"))
+    for past in ("run", "thread"):
+        told = dict(seen["history"][past])
+        told["done"] = ", ".join(told["done"]) or "nothing"
+        put(styled(f"  history of the {past}: {_counts(told)}"))
+    label = seen["label"]
+    trusted = "trusted" if label["trusted"] else "untrusted"
+    cleared = "may" if label["cleared"] else "may not"
+    put(
+        styled(
+            f"  label of what was read: {trusted}, {label['confidentiality']};"
+            f" the tool {cleared} carry it out"
+        )
+    )
+    put(styled(f"  intent: {seen.get('intent', 'none')}; step: {seen['step']}"))
+
+
+def _counts(past: Mapping[str, Any]) -> str:
+    return (
+        f"done {past['done']}; {past['calls']} calls, {past['consequential']} with effects,"
+        f" {past['refused']} refused"
+    )
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {_short(_plain(v))}" for name, v in values.items()) or "none"
+
+
+def _plain(value: Any) -> Any:
+    return value["__extn"]["arg"] if isinstance(value, dict) and "__extn" in value else value
+
+
+def _consequences(decision: Decision) -> dict[str, str]:
+    told = {}
+    if decision.kind == "review":
+        told["must approve"] = " and ".join(f"{n.count} × {n.role}" for n in decision.needs)
+    if decision.kind != "deny" and decision.duties:
+        told["duties"] = ", ".join(
+            f"redact {d.field}" if d.kind == "redact" else f"notify {d.role}"
+            for d in decision.duties
+        )
+    return told
+
+
+def _remedies(case: CallCase, found: Explanation, setting: Setting) -> list[str]:
+    """Say how the call comes to the policies, where that is known."""
+    from concertmaster.policies.trials.setting import near
+
+    shape = setting.shapes.get(case.tool)
+    if shape is None:
+        return [f"there is no tool {case.tool}: {near(case.tool, setting.shapes)}"]
+    facts = sorted((shape.facts or {}).get("properties") or ())
+    if facts and case.facts is None and found.call and found.call.facts_error is None:
+        return [
+            f"{case.tool} needs facts: {', '.join(facts)}",
+            'give them as "facts" of the call, or look them up with --resolve',
+        ]
+    return []
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def explained_json(case: CallCase, found: Explanation, setting: Setting) -> dict[str, Any]:
+    """Return an explanation as one JSON document."""
+    return {
+        "tool": case.tool,
+        "step": found.call.step if found.call else None,
+        "principal": found.call.principal.model_dump(mode="json") if found.call else None,
+        "arguments": dict(found.call.arguments) if found.call else case.arguments,
+        "decision": found.decision.model_dump(mode="json"),
+        "reached_policies": found.reached,
+        "remedies": [] if found.reached else _remedies(case, found, setting),
+        "rules": rules_json(found),
+        "origins": [vars(origin) for origin in found.origins],
+        "seen": found.seen,
+    }
+
+
+def rules_json(found: Explanation) -> list[dict[str, Any]]:
+    """Return what became of each rule, for JSON."""
+    return [
+        {
+            "id": rule.policy.id,
+            "effect": rule.policy.effect,
+            "standing": rule.standing,
+            "file": rule.policy.file,
+            "line": rule.policy.line,
+            "reason": rule.policy.sentence,
+            "obligations": list(rule.policy.obligations),
+            "conditions": [
+                {
+                    "kind": c.condition.kind,
+                    "text": c.condition.text,
+                    "line": c.condition.line,
+                    "column": c.condition.column,
+                    "fits": c.fits,
+                    "seen": dict(c.seen),
+                }
+                for c in rule.conditions
+            ],
+        }
+        for rule in found.rules
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from concertmaster.contracts import (
@@ -21,7 +22,7 @@ from concertmaster.contracts import (
     Respond,
     Review,
 )
-from concertmaster.errors import ApprovalError, ToolError
+from concertmaster.errors import ApprovalError, ConcertmasterError, ToolError
 from concertmaster.graphs.inbox import read_answer
 from concertmaster.graphs.langchain import journal
 from concertmaster.graphs.langchain.asking import origins_in_words
@@ -46,6 +47,8 @@ from concertmaster.tools.toolbox import Toolbox
 
 __all__ = ["Clearing"]
 
+_PAUSE = 0.2
+
 
 class Clearing:
     """The gate, the stores and the tools of one governance, put together."""
@@ -54,6 +57,7 @@ class Clearing:
         self._records = Records(gate, toolbox, stores)
         self._stores = stores
         self._running: dict[str, asyncio.Future[None]] = {}
+        self._flushing: asyncio.Task[None] | None = None
 
     async def enter(self, passing: Passing, edits: frozenset[str] = frozenset()) -> Entered:
         """Decide a call, and write it down if it may run now.
@@ -89,6 +93,7 @@ class Clearing:
             case Review() as review:
                 return await self._reviewed(passing, facts, review, edits)
             case Deny(reasons=reasons):
+                self._flush_soon()
                 return Refused(reasons)
             case Replayed() | Refused() as found:
                 return found
@@ -102,6 +107,7 @@ class Clearing:
     async def refuse(self, proposed: Proposed, reasons: tuple[str, ...]) -> None:
         """Write down a call that is refused before anything is decided about it."""
         await self._stores.database.write(lambda c: self._records.refuse(c, proposed, reasons))
+        self._flush_soon()
 
     async def refuse_for_good(self, passing: Passing, reasons: tuple[str, ...]) -> Refused:
         """Refuse a call after its review; it stays refused when it comes up again."""
@@ -149,6 +155,20 @@ class Clearing:
             await self._end(passing, outcome, kept, why)
         finally:
             self._ended(passing)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Have what waits in memory stored a little later, off the way of the calls."""
+        if self._flushing is None and self._stores.trail.pending_count:
+            self._flushing = asyncio.create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        try:
+            await asyncio.sleep(_PAUSE)
+            with suppress(ConcertmasterError):
+                await self._stores.trail.flush()
+        finally:
+            self._flushing = None
 
     async def _end(
         self, passing: Passing, outcome: journal.Outcome, kept: Any = None, why: str = ""

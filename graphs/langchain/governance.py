@@ -70,6 +70,10 @@ class Governance:
         self._arguments = {name: frozenset(t.schema()["properties"]) for name, t in toolbox.items()}
         self._seen: dict[int, tuple[BaseTool, bool]] = {}
         self._end = weakref.finalize(self, _end, self.background, stores)
+        # When the process ends, threads can no longer be asked to close anything, nor need they.
+        self._end.atexit = False
+        if not stores.durable:
+            weakref.finalize(self, shutil.rmtree, stores.data_dir, ignore_errors=True)
 
     @classmethod
     def load(
@@ -217,6 +221,8 @@ class Governance:
 
     def close(self) -> None:
         """Close the stores; calls that come later are refused with an error."""
+        if self._end.alive:
+            self.background.wait(self._stores.trail.flush())
         self._end()
 
     def __enter__(self) -> Self:
@@ -252,5 +258,3 @@ def _exactly(request: ToolCallRequest, passing: Passing) -> ToolCallRequest:
 def _end(background: Background, stores: Stores) -> None:
     background.stop()
     stores.database.close()
-    if not stores.durable:
-        shutil.rmtree(stores.data_dir, ignore_errors=True)

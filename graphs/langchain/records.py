@@ -34,7 +34,6 @@ Facts = tuple[Mapping[str, Any] | None, str | None]
 """What the tool's fact resolver found, or why it found nothing."""
 
 _NO_REVIEW = ReviewSpec()
-_WAITING_EVENTS = 512
 _EVENTS: Mapping[journal.Outcome, EventType] = {
     "done": "effect.done",
     "failed": "effect.failed",
@@ -151,8 +150,9 @@ class Records:
             self._duty(connection, passing, duty)
         if tool.consequential:
             journal.write(connection, passing.row("begun"))
-            why = f"{tool.name} is about to be called"
-            self._tell(connection, passing.proposed, "effect.intended", why, tool=tool.name)
+            if self._stores.durable:
+                why = f"{tool.name} is about to be called"
+                self._tell(connection, passing.proposed, "effect.intended", why, tool=tool.name)
 
     def _duty(self, connection: sqlite3.Connection, passing: Passing, duty: Duty) -> None:
         name = passing.tool.name
@@ -230,7 +230,7 @@ class Records:
         why: str,
         **data: Any,
     ) -> None:
-        """Put an event into the trail. What is lost with the process anyway is stored in bulk."""
+        """Put an event into the trail: at once, if it is to outlast the process."""
         trail = self._stores.trail
         about: dict[str, Any] = {
             "why": why,
@@ -241,5 +241,5 @@ class Records:
             **data,
         }
         trail.emit(type_, **about)
-        if self._stores.durable or trail.pending_count >= _WAITING_EVENTS:
+        if self._stores.durable:
             trail.store(connection)

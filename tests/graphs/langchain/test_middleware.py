@@ -453,7 +453,6 @@ def test_trail_tells_every_decision_with_its_reason(bank, govern, agent):
     told = [(e.type, e.why) for e in governance.events("t")]
     assert told == [
         ("policy.decided", "up to 50 euros may be sent at once"),
-        ("effect.intended", "send_money is about to be called"),
         ("effect.done", "send_money answered"),
         ("tool.refused", "nobody sends more than 5000 euros"),
     ]

@@ -7,10 +7,13 @@ repository. Anybody can verify with the public keys alone.
 
 One line of the file is one head, as JSON:
 
-    {"stream": "desk", "n": 120, "hash": "…", "time": "…", "key": "…", "signature": "…"}
+    {"stream": "desk", "origin": "…", "n": 120, "hash": "…", "time": "…", "previous": "…",
+     "key": "…", "signature": "…"}
 
-The signature is over "concertmaster.head.1", a zero byte, and the canonical JSON of the line
-without its signature.
+`origin` is the hash of the stream's first link, so that the heads of many homes can share a file
+even if their workspaces have one name. `previous` is the digest of the stream's head before, so
+that a line that is missing in between shows. The signature is over "concertmaster.head.1", a zero
+byte, and the canonical JSON of the line without its signature.
 """
 
 from __future__ import annotations
@@ -18,42 +21,81 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from concertmaster.audit.keys import Signer, check_signature
 from concertmaster.audit.verification import Mark
 from concertmaster.contracts import canonical
 from concertmaster.errors import StorageError
 
-__all__ = ["Heads", "ReadHeads", "SignedHead", "read_heads"]
+__all__ = ["NONE", "Heads", "ReadHeads", "SignedHead", "heads_in", "read_heads"]
+
+NONE = bytes(32)
+"""What the first head of a stream names as the one before it."""
 
 _HEAD = b"concertmaster.head.1\0"
+_TEXTS = ("stream", "time", "key")
+_HASHES = ("origin", "hash", "previous")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedHead:
-    """One line of the file. `key` names the key that signed; `hash` are 32 raw bytes."""
+    """One line of the file. `key` names the key that signed; the hashes are 32 raw bytes."""
 
     stream: str
+    origin: bytes
     n: int
     hash: bytes
     time: str
+    previous: bytes
     key: str
-    signature: bytes
+    signature: bytes = b""
 
     def signed_bytes(self) -> bytes:
         """Return what the signature is over."""
-        return _signed_bytes(self.stream, self.n, self.hash, self.time, self.key)
+        return _HEAD + canonical(self._fields())
+
+    def digest(self) -> bytes:
+        """Return what the stream's next head names as the one before it."""
+        return sha256(self.signed_bytes() + self.signature).digest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line of the file."""
+        return {**self._fields(), "signature": b64encode(self.signature).decode()}
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "stream": self.stream,
+            "origin": self.origin.hex(),
+            "n": self.n,
+            "hash": self.hash.hex(),
+            "time": self.time,
+            "previous": self.previous.hex(),
+            "key": self.key,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadHeads:
-    """What a file of heads holds: marks per stream that can be relied on, and what is wrong."""
+    """What a file of heads holds: those whose signatures hold, in order, and what is wrong."""
 
-    marks: Mapping[str, tuple[Mark, ...]]
-    problems: tuple[str, ...]
+    heads: tuple[SignedHead, ...] = ()
+    problems: tuple[str, ...] = ()
+    own: bool = False
+    """Whether the file belongs to one home alone, so that a stranger's head has no place in it."""
+    path: Path | None = None
+
+    def of(self, stream: str, origin: bytes) -> tuple[SignedHead, ...]:
+        """Return the heads of one stream of one home."""
+        return tuple(h for h in self.heads if (h.stream, h.origin) == (stream, origin))
+
+    def marks(self, stream: str, origin: bytes) -> tuple[Mark, ...]:
+        """Return what those heads vouch for."""
+        return tuple(Mark(n=h.n, hash=h.hash) for h in self.of(stream, origin))
 
 
 class Heads:
@@ -63,29 +105,41 @@ class Heads:
         self.path = path
         self._signer = signer
 
-    def put(self, stream: str, n: int, hash: bytes, time: str) -> SignedHead:
+    def put(
+        self, stream: str, n: int, hash: bytes, time: str, *, origin: bytes, previous: bytes = NONE
+    ) -> SignedHead:
         """Sign a head and append it; it is on the disk when this returns.
+
+        Args:
+            stream: the workspace's name.
+            n: the place of the last link.
+            hash: of the last link.
+            time: of now.
+            origin: hash of the stream's first link.
+            previous: digest of the stream's head before.
 
         Raises:
             StorageError: the file cannot be written.
         """
-        key = self._signer.key_id
-        signature = self._signer.sign(_signed_bytes(stream, n, hash, time, key))
-        head = SignedHead(stream=stream, n=n, hash=hash, time=time, key=key, signature=signature)
-        line = json.dumps(
-            {
-                "stream": stream,
-                "n": n,
-                "hash": hash.hex(),
-                "time": time,
-                "key": key,
-                "signature": b64encode(signature).decode(),
-            }
+        bare = SignedHead(
+            stream=stream,
+            origin=origin,
+            n=n,
+            hash=hash,
+            time=time,
+            previous=previous,
+            key=self._signer.key_id,
         )
+        values = {name: getattr(bare, name) for name in SignedHead.__slots__}
+        values["signature"] = self._signer.sign(bare.signed_bytes())
+        head = SignedHead(**values)
+        line = json.dumps(head.as_json()) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with self.path.open("ab") as file:
+                # A line that was cut off by a full disk ends here, not in this one.
+                torn = file.tell() > 0 and not _ends_a_line(self.path)
+                file.write(b"\n" * torn + line.encode())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -96,54 +150,79 @@ class Heads:
         return head
 
 
-def read_heads(path: Path, keys: Mapping[str, bytes]) -> ReadHeads:
+def read_heads(path: Path, keys: Mapping[str, bytes], *, own: bool = False) -> ReadHeads:
     """Return what a file of heads shows; a file that is not there shows nothing.
 
     Args:
         path: the file.
         keys: the public keys by id, 32 raw bytes each.
+        own: whether it belongs to one home alone.
 
     Raises:
         StorageError: the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Not `splitlines`: it would take other characters for ends of lines, too.
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        lines = []
+        text = ""
     except OSError as error:
         raise StorageError(f"{path}: the signed heads cannot be read ({error.strerror})") from None
-    marks: dict[str, list[Mark]] = {}
+    lines = text.removesuffix("\n").split("\n") if text else []
+    heads, problems = heads_in(((f"{path}:{n}", line) for n, line in enumerate(lines, 1)), keys)
+    torn = (f"{path}: the last line is cut off",) if text and not text.endswith("\n") else ()
+    problems = (*problems, *torn, *_missing(heads))
+    return ReadHeads(heads=heads, problems=problems, own=own, path=path)
+
+
+def heads_in(
+    lines: Iterable[tuple[str, str]], keys: Mapping[str, bytes]
+) -> tuple[tuple[SignedHead, ...], tuple[str, ...]]:
+    """Return the heads of lines, each given with its place, whose signatures hold, and problems."""
+    heads: list[SignedHead] = []
     problems: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for place, line in lines:
         head = _parsed(line)
         if head is None:
-            problems.append(f"{path}:{number}: no head can be read here")
+            problems.append(f"{place}: no head can be read here")
         elif head.key not in keys:
-            problems.append(f"{path}:{number}: signed with the unknown key {head.key[:16]!r}")
+            problems.append(f"{place}: signed with the unknown key {head.key[:16]!r}")
         elif not check_signature(keys[head.key], head.signature, head.signed_bytes()):
-            problems.append(f"{path}:{number}: the signature does not hold")
+            problems.append(f"{place}: the signature does not hold")
         else:
-            marks.setdefault(head.stream, []).append(Mark(n=head.n, hash=head.hash))
-    return ReadHeads(
-        marks={stream: tuple(found) for stream, found in marks.items()}, problems=tuple(problems)
-    )
+            heads.append(head)
+    return tuple(heads), tuple(problems)
 
 
-def _signed_bytes(stream: str, n: int, hash: bytes, time: str, key: str) -> bytes:
-    head = {"stream": stream, "n": n, "hash": hash.hex(), "time": time, "key": key}
-    return _HEAD + canonical(head)
+def _missing(heads: Iterable[SignedHead]) -> Iterable[str]:
+    """Tell where a head names one before it that does not stand before it."""
+    seen: dict[tuple[str, bytes], set[bytes]] = {}
+    for head in heads:
+        before = seen.setdefault((head.stream, head.origin), {NONE})
+        if head.previous not in before:
+            yield (
+                f"the head of event {head.n} of {head.stream!r} follows a head that is missing"
+                " or stands elsewhere"
+            )
+        before.add(head.digest())
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def _parsed(line: str) -> SignedHead | None:
     try:
         raw = json.loads(line)
-        return SignedHead(
-            stream=str(raw["stream"]),
-            n=int(raw["n"]),
-            hash=bytes.fromhex(raw["hash"]),
-            time=str(raw["time"]),
-            key=str(raw["key"]),
+        head = SignedHead(
+            **{name: str(raw[name]) for name in _TEXTS},
+            **{name: bytes.fromhex(raw[name]) for name in _HASHES},
+            n=raw["n"],
             signature=b64decode(raw["signature"], validate=True),
         )
     except (ValueError, KeyError, TypeError):
         return None
+    # A line says what it says in one way only, so that a changed byte always shows.
+    return head if json.dumps(head.as_json()) == line and isinstance(head.n, int) else None

@@ -10,7 +10,7 @@ from secrets import token_bytes
 from concertmaster.audit.chain import SALT_BYTES, Link, next_link, payload_digest
 from concertmaster.audit.verification import Content
 
-__all__ = ["append", "contents", "last_link", "links", "unlinked"]
+__all__ = ["append", "contents", "first_link", "header_of", "last_link", "links", "unlinked"]
 
 _EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?)"
 _LINK = (
@@ -47,6 +47,13 @@ def last_link(connection: sqlite3.Connection, stream: str) -> Link | None:
     return _read(row) if row else None
 
 
+def first_link(connection: sqlite3.Connection, stream: str) -> Link | None:
+    """Return the link by which a stream is known among those of all homes."""
+    sql = "SELECT * FROM audit_links WHERE stream = ? ORDER BY n LIMIT 1"
+    row = connection.execute(sql, (stream,)).fetchone()
+    return _read(row) if row else None
+
+
 def links(connection: sqlite3.Connection, stream: str) -> list[Link]:
     """Return the links of a stream in the order of the store."""
     sql = "SELECT * FROM audit_links WHERE stream = ? ORDER BY n"
@@ -55,13 +62,14 @@ def links(connection: sqlite3.Connection, stream: str) -> list[Link]:
 
 def contents(connection: sqlite3.Connection, stream: str) -> dict[str, Content]:
     """Return what lies beside the links of a stream, by event id."""
-    sql = "SELECT id, envelope, salt FROM audit_events WHERE workspace = ? ORDER BY seq"
+    sql = "SELECT seq, id, envelope, salt FROM audit_events WHERE workspace = ? ORDER BY seq"
     found = {}
     for row in connection.execute(sql, (stream,)):
         found[row["id"]] = Content(
             salt=_NO_SALT if row["salt"] is None else row["salt"],
             text=row["envelope"],
-            header=_header(row["envelope"]),
+            header=header_of(row["envelope"]),
+            seq=row["seq"],
         )
     return found
 
@@ -75,7 +83,8 @@ def unlinked(connection: sqlite3.Connection, stream: str) -> list[str]:
     return [row["envelope"] for row in connection.execute(sql, (stream, stream))]
 
 
-def _header(text: str) -> tuple[str, str, str] | None:
+def header_of(text: str) -> tuple[str, str, str] | None:
+    """Return id, type and time as an event's content tells them; None if it is no event."""
     try:
         about = json.loads(text)
         return about["id"], about["type"], about["time"]

@@ -75,7 +75,18 @@ BEGIN
 END
 """
 
+# The last head that was signed of each stream. The heads themselves lie in a file elsewhere; that
+# its end was cut off shows against this row.
+_SIGNED = """
+CREATE TABLE audit_signed (
+    stream TEXT PRIMARY KEY,
+    n INTEGER NOT NULL,
+    head BLOB NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(room="audit", version=1, sql=_TRAIL),
     Migration(room="audit", version=2, sql=_CHAIN),
+    Migration(room="audit", version=3, sql=_SIGNED),
 )

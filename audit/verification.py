@@ -7,7 +7,7 @@ was kept where the writer could not reach it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,11 +20,15 @@ Fault = Literal["changed", "removed", "reordered", "inserted", "cut_off", "rewri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What lies beside a link; `header` is id, type and time as the content itself tells them."""
+    """What lies beside a link; `header` is id, type and time as the content itself tells them.
+
+    `seq` is where the store has it, None where there is no such place.
+    """
 
     salt: bytes
     text: str
     header: tuple[str, str, str] | None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +55,8 @@ def verify(
     *,
     marks: Iterable[Mark] = (),
     erased: Callable[[str], Iterable[int]] = lambda text: (),
+    left_out: Container[str] = (),
+    piece: bool = False,
 ) -> list[Finding]:
     """Return everything that is wrong with one stream, by place; nothing if it is whole.
 
@@ -60,6 +66,8 @@ def verify(
         marks: signed heads of the stream, whose signatures were checked.
         erased: reads from the content of an event which places it says were erased on purpose.
             Only an event of the chain whose own content is untouched is asked.
+        left_out: ids of events whose contents are not expected to be there.
+        piece: whether the links are a piece of the stream, which may begin anywhere.
     """
     intact = {
         link.id: contents[link.id].text
@@ -67,8 +75,10 @@ def verify(
         if link.id in contents and link.sound and _matches(link, contents[link.id])
     }
     excused = {n for text in intact.values() for n in erased(text)}
-    found = [*_order(links), *_gaps(links), *_links(links), *_marks(links, marks)]
-    found += _contents(links, contents, frozenset(excused))
+    first = min((link.n for link in links), default=1) if piece else 1
+    found = [*_order(links), *_gaps(links, first), *_links(links), *_marks(links, marks)]
+    found += _contents(links, contents, frozenset(excused), left_out)
+    found += _places(links, contents)
     return sorted(found, key=lambda f: (f.n, f.fault))
 
 
@@ -76,7 +86,9 @@ def _order(links: Sequence[Link]) -> Iterable[Finding]:
     seen: set[int] = set()
     highest = 0
     for link in links:
-        if link.n in seen:
+        if link.n < 1:
+            yield _finding("inserted", link, f"no stream has an event {link.n}")
+        elif link.n in seen:
             yield _finding("inserted", link, f"there are two events {link.n}")
         elif link.n < highest:
             yield _finding("reordered", link, f"event {link.n} stands after event {highest}")
@@ -84,9 +96,9 @@ def _order(links: Sequence[Link]) -> Iterable[Finding]:
         highest = max(highest, link.n)
 
 
-def _gaps(links: Sequence[Link]) -> Iterable[Finding]:
+def _gaps(links: Sequence[Link], first: int) -> Iterable[Finding]:
     there = sorted({link.n for link in links})
-    expected = 1
+    expected = first
     for n in there:
         if n > expected:
             which = f"event {expected}" if n == expected + 1 else f"events {expected} to {n - 1}"
@@ -111,13 +123,16 @@ def _links(links: Sequence[Link]) -> Iterable[Finding]:
 
 
 def _contents(
-    links: Sequence[Link], contents: Mapping[str, Content], excused: frozenset[int]
+    links: Sequence[Link],
+    contents: Mapping[str, Content],
+    excused: frozenset[int],
+    left_out: Container[str],
 ) -> Iterable[Finding]:
     known = {link.id for link in links}
     for link in links:
         content = contents.get(link.id)
         if content is None:
-            if link.n not in excused:
+            if link.n not in excused and link.id not in left_out:
                 yield _finding("removed", link, f"the content of event {link.n} is missing")
         elif not _matches(link, content):
             yield _finding("changed", link, f"the content of event {link.n} was changed")
@@ -125,6 +140,18 @@ def _contents(
         last = links[-1].n if links else 0
         told = "a content is there for an event that the chain does not know"
         yield Finding(fault="inserted", n=last + 1, event=id_, message=told)
+
+
+def _places(links: Sequence[Link], contents: Mapping[str, Content]) -> Iterable[Finding]:
+    """Tell which contents the store has in another order than the chain."""
+    highest = 0
+    for link in sorted(links, key=lambda known: known.n):
+        content = contents.get(link.id)
+        if content is None or content.seq is None:
+            continue
+        if content.seq <= highest or content.seq < link.n:
+            yield _finding("reordered", link, f"the store has event {link.n} in another place")
+        highest = max(highest, content.seq)
 
 
 def _marks(links: Sequence[Link], marks: Iterable[Mark]) -> Iterable[Finding]:

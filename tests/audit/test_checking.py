@@ -9,9 +9,9 @@ import pytest
 from concertmaster.audit import MIGRATIONS, Trail
 from concertmaster.audit.checking import Checked, check_trail
 from concertmaster.audit.erasing import erase_events
-from concertmaster.audit.heads import Heads, ReadHeads, read_heads
-from concertmaster.audit.keys import Signer, public_keys
-from concertmaster.audit.linked import last_link
+from concertmaster.audit.heads import ReadHeads, read_heads
+from concertmaster.audit.keys import public_keys
+from concertmaster.audit.signing import sign_head
 from concertmaster.storage import Database
 
 Tamper = Callable[[str], None]
@@ -52,11 +52,9 @@ def tamper(tmp_path: Path) -> Tamper:
 
 @pytest.fixture
 async def heads(trail: Trail, tmp_path: Path) -> ReadHeads:
-    link = await trail.database.read(lambda c: last_link(c, "desk"))
-    assert link is not None
-    kept = Heads(tmp_path / "elsewhere.jsonl", Signer.open(tmp_path / "keys"))
-    kept.put("desk", link.n, link.hash, link.time)
-    return read_heads(kept.path, public_keys(tmp_path / "keys"))
+    file, keys = tmp_path / "elsewhere.jsonl", tmp_path / "keys"
+    assert await sign_head(trail.database, "desk", file, keys)
+    return read_heads(file, public_keys(keys))
 
 
 def found(checked: Checked) -> list[tuple[str, int]]:

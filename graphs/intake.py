@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from concertmaster.agents.followup import resolve
-from concertmaster.agents.task import Services
+from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import (
     Confidentiality,
     Label,
@@ -25,6 +25,7 @@ from concertmaster.contracts import (
 )
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages
+from concertmaster.policies.redaction import Finding, in_words
 
 __all__ = ["make_intake"]
 
@@ -37,7 +38,9 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
     ) -> dict[str, Any]:
         session = sessions.of(runtime, thread_of(config))
         limits = services.spec.workflow.limits
-        text = plain_text(str(state.get("message") or ""))[: limits.message]
+        given = plain_text(str(state.get("message") or ""))[: limits.message]
+        redacted = services.redaction.stored.redact(given)
+        text = redacted.text
         memory = read_memory(state)
         resolution = resolve(text, memory)
         label = Label(
@@ -55,6 +58,8 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
         )
         run = session.run or new_id("run")
         kept = _readable(services, read_messages(state), session.principal)[-limits.window :]
+        if redacted.found:
+            _tell_redacted(services, session, run, redacted.found)
         services.trail.emit(
             "intake.labelled",
             why=resolution.follows or "a message of its own",
@@ -78,6 +83,21 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
         }
 
     return intake
+
+
+def _tell_redacted(
+    services: Services, session: Session, run: str, found: Sequence[Finding]
+) -> None:
+    """Record what was taken out of a message that came without a host."""
+    services.trail.emit(
+        "value.redacted",
+        why=f"taken out of the message: {in_words(found)}",
+        actor="intake",
+        run=run,
+        thread=session.thread,
+        on_behalf_of=session.principal.id,
+        kinds={finding.kind: finding.count for finding in found},
+    )
 
 
 def thread_of(config: RunnableConfig) -> str:

@@ -12,6 +12,7 @@ from concertmaster.audit import Trail
 from concertmaster.contracts import Action, ActionResult, Label
 from concertmaster.contracts.events import EventType
 from concertmaster.errors import StorageError, ToolError, ToolUncertain
+from concertmaster.policies.redaction import Redaction, Redactor, in_words
 from concertmaster.tools.artifacts import Artifacts, preview
 from concertmaster.tools.context import ToolContext
 from concertmaster.tools.declaration import Tool
@@ -46,15 +47,23 @@ class Carrier:
         artifacts: where results go that are too large for the run's state.
         trail: told of every call.
         journal: where reads are written down.
+        redactor: takes out of results, and of what tools say of their failures, what must not be
+            stored.
     """
 
     def __init__(
-        self, ledger: Ledger, artifacts: Artifacts, trail: Trail, journal: Journal
+        self,
+        ledger: Ledger,
+        artifacts: Artifacts,
+        trail: Trail,
+        journal: Journal,
+        redactor: Redactor | None = None,
     ) -> None:
         self.ledger = ledger
         self.artifacts = artifacts
         self.trail = trail
         self.journal = journal
+        self._redactor = redactor or Redaction().stored
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def carry_out(
@@ -94,7 +103,7 @@ class Carrier:
         match await self._begin(job):
             case Done(result, reference):
                 # It may have been stored before anybody asked for fields to be taken out.
-                kept = self._kept(job, result)
+                kept = await self._kept(job, result)
                 whole = reference if kept == result else None
                 return _result(job, "done", output=kept, reference=whole)
             case Fresh(key) | Retry(key):
@@ -115,8 +124,7 @@ class Carrier:
 
     async def _read(self, job: _Job) -> ActionResult:
         try:
-            output = await run_tool(job.tool, job.action.arguments, job.ctx, attempts=job.attempts)
-            kept = self._kept(job, output)
+            kept = await self._kept(job, await self._run(job))
             reference, shown = await asyncio.to_thread(self.artifacts.store, kept)
             result = _result(job, "done", output=shown, reference=reference)
         except (ToolError, StorageError) as error:
@@ -137,10 +145,17 @@ class Carrier:
         )
         return result
 
+    async def _run(self, job: _Job) -> Any:
+        try:
+            return await run_tool(job.tool, job.action.arguments, job.ctx, attempts=job.attempts)
+        except ToolError as error:
+            told = self._redactor.redact(error.message).text
+            raise type(error)(told, hint=error.hint) from None
+
     async def _act(self, job: _Job) -> ActionResult:
         run, position = job.ctx.run, job.action.position
         try:
-            output = await run_tool(job.tool, job.action.arguments, job.ctx, attempts=job.attempts)
+            output = await self._run(job)
         except asyncio.CancelledError:
             why = "the call was cancelled while it ran"
             await _uninterrupted(self.ledger.doubt(run, position, why))
@@ -171,13 +186,13 @@ class Carrier:
                 await self.ledger.fail(run, position, told)
                 return _result(job, "failed", message=why)
             case Unknown(reason):
-                told = f"{why}; {reason}" if reason else why
+                told = f"{why}; {self._redactor.redact(reason).text}" if reason else why
                 await self.ledger.doubt(run, position, told)
                 return _result(job, "in_doubt", message=why)
 
     async def _took(self, job: _Job, output: Any, why: str = "") -> ActionResult:
         """Record an effect, even if its result is too large to be stored."""
-        kept = self._kept(job, output)
+        kept = await self._kept(job, output)
         try:
             reference, shown = await asyncio.to_thread(self.artifacts.store, kept)
         except (ToolError, StorageError):
@@ -187,14 +202,19 @@ class Carrier:
         )
         return _result(job, "done", output=shown, reference=reference)
 
-    def _kept(self, job: _Job, output: Any) -> Any:
-        """Return the output without the fields that must not be seen, and record that."""
+    async def _kept(self, job: _Job, output: Any) -> Any:
+        """Return the output without what must not be seen or stored, and record that."""
         kept, count = withheld(output, job.withhold)
         if count:
             fields = ", ".join(job.withhold)
             why = f"the policies have {fields} taken out of what {job.tool.name} returns"
             self._tell(job, "value.redacted", why, fields=list(job.withhold), count=count)
-        return kept
+        cleaned = await asyncio.to_thread(self._redactor.redact_json, kept)
+        if cleaned.found:
+            why = f"taken out of what {job.tool.name} returned: {in_words(cleaned.found)}"
+            kinds = {finding.kind: finding.count for finding in cleaned.found}
+            self._tell(job, "value.redacted", why, kinds=kinds)
+        return cleaned.value
 
     def _tell(self, job: _Job, type_: EventType, why: str, **data: Any) -> None:
         self.trail.emit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +34,7 @@ class Redaction:
     '[card], [email]'
     """
 
-    spec: RedactionSpec = RedactionSpec()
+    spec: RedactionSpec = field(default_factory=RedactionSpec)
 
     @cached_property
     def told(self) -> Redactor:

@@ -32,7 +32,7 @@ from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
 from concertmaster.orchestrator.people import People
-from concertmaster.orchestrator.receiving import accepted, check_answer, received
+from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments
@@ -149,8 +149,9 @@ class Desk:
         if not isinstance(approval, str) or not approval.isprintable():
             raise ApprovalUnknown("there is no such approval here", hint="give the id of one")
         check_answer(answer, self.services.spec.workflow.limits.message)
+        clean = redacted_answer(answer, self.services.redaction.stored)
         async with self.home.busy():
-            decided = await self.services.approvals.decide(approval, answer, reviewer)
+            decided = await self.services.approvals.decide(approval, clean, reviewer)
             record = await self.runs.get(decided.run)
             if decided.status == "pending":
                 return await self._life.face(record, None)
@@ -192,7 +193,8 @@ class Desk:
                 raise UnknownRun(f"{who.id} has no run {run!r}")
             if record.status in FINAL:
                 return await self._life.face(record, None)
-            reason = plain_text(why)[:_LONGEST_REASON] or f"cancelled by {who.id}"
+            clean = self.services.redaction.stored.redact(plain_text(why)).text
+            reason = clean[:_LONGEST_REASON] or f"cancelled by {who.id}"
             return await self._life.cancel(record, reason, by=who.id)
 
     async def get(self, run: str) -> Run:
@@ -237,9 +239,10 @@ class Desk:
     ) -> Run:
         who = self.people.admit(principal)
         limit = self.services.spec.workflow.limits.message
-        record = received(accepted(text, limit), who, thread, self.name)
+        message = self.services.redaction.stored.redact(accepted(text, limit))
+        record = received(message.text, who, thread, self.name)
         async with self.home.busy():
-            return await self._life.take(record, who, progress)
+            return await self._life.take(record, who, progress, message.found)
 
     def on_notice(self, callback: Callable[[Notice], object]) -> None:
         """Have `callback` called when a call takes place of which a policy has people told.

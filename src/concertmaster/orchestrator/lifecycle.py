@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 from concertmaster.agents.task import Services
@@ -19,6 +19,7 @@ from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Progress, Segments, Settled
+from concertmaster.policies.redaction import Finding, in_words
 
 __all__ = ["Lifecycle"]
 
@@ -37,9 +38,21 @@ class Lifecycle:
         # The runs that a caller in this process waits for: nobody else takes them up.
         self._attended: set[str] = set()
 
-    async def take(self, record: RunRecord, who: Principal, progress: Progress | None) -> Run:
-        """Store a message and answer it, unless its thread waits; it then stays queued."""
+    async def take(
+        self,
+        record: RunRecord,
+        who: Principal,
+        progress: Progress | None,
+        found: Sequence[Finding] = (),
+    ) -> Run:
+        """Store a message and answer it, unless its thread waits; it then stays queued.
+
+        `found` is what was taken out of the message before it became this record.
+        """
         self.emit(record, "run.received", f"a message of {len(record.text)} characters")
+        if found:
+            why = f"taken out of the message: {in_words(found)}"
+            self.emit(record, "value.redacted", why, kinds={f.kind: f.count for f in found})
         try:
             self._attended.add(record.id)
             record = await self._runs.add(record)

@@ -33,6 +33,7 @@ from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
 from concertmaster.policies.approvals import Approvals
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.gate import Gate
+from concertmaster.policies.redaction import Redaction, redact_logs
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
@@ -91,7 +92,9 @@ async def open_desk(
         async with place.busy():
             database = Database.open(place.database, MIGRATIONS)
             stack.callback(database.close)
-            trail = Trail(database, loaded.name)
+            redaction = Redaction(loaded.spec.workflow.redaction)
+            redact_logs(redaction.told)
+            trail = Trail(database, loaded.name, redact=redaction.told.clean)
             library = open_library(loaded, place, embedder)
             if library is not None:
                 stack.callback(library.close)
@@ -99,7 +102,7 @@ async def open_desk(
                     tell_ingest(trail, await library.sync())
                     await trail.flush()
             services = await _services(
-                loaded, place, trail, library, _Options(model, embedder, draft)
+                loaded, place, trail, library, _Options(model, embedder, draft, redaction)
             )
         people = People(loaded.spec.principals.principals, resolve)
         sessions = Sessions(people.find)
@@ -128,6 +131,7 @@ class _Options:
     model: Any
     embedder: Embedder | None
     draft: bool
+    redaction: Redaction
 
 
 def open_library(
@@ -177,13 +181,20 @@ async def _services(
         gate=Gate(_engine(workspace, options.draft), shapes, workspace.name),
         approvals=Approvals(database, trail),
         plans=Plans(database, trail),
-        carrier=Carrier(Ledger(database, trail), Artifacts(home.artifacts), trail, Journal(trail)),
+        carrier=Carrier(
+            Ledger(database, trail),
+            Artifacts(home.artifacts),
+            trail,
+            Journal(trail),
+            options.redaction.stored,
+        ),
         trail=trail,
         models=Models.of(options.model),
         knowledge=knowledge,
         classifier=await asyncio.to_thread(_classifier, workspace, home, options.embedder),
         data_dir=home.data,
         customs=_customs(workspace),
+        redaction=options.redaction,
     )
 
 

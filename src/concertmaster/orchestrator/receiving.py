@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from concertmaster.contracts import (
     Principal,
     RunRecord,
@@ -14,8 +16,9 @@ from concertmaster.contracts import (
     plain_text,
 )
 from concertmaster.errors import ApprovalError, ConfigError, RequestError
+from concertmaster.policies.redaction import Redactor, in_words
 
-__all__ = ["accepted", "check_answer", "received"]
+__all__ = ["accepted", "check_answer", "received", "redacted_answer"]
 
 _ID_LIMIT = 128
 _ARGUMENTS_LIMIT = 64 * 1024
@@ -71,6 +74,29 @@ def check_answer(answer: Any, limit: int) -> None:
             f"the edited arguments have more than {_ARGUMENTS_LIMIT // 1024} KB",
             hint="keep large values where the tool can read them, and pass a reference",
         )
+
+
+def redacted_answer(answer: Any, redactor: Redactor) -> Any:
+    """Return an answer whose words hold nothing that must not be stored.
+
+    Raises:
+        ApprovalError: the edited arguments do; a call is not changed behind its reviewer's back.
+    """
+    given = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", {})
+    found = redactor.redact_json(given.get("arguments")).found
+    if found:
+        raise ApprovalError(
+            f"the edited arguments hold what is not stored here: {in_words(found)}",
+            hint="leave it out, or name its kind under redaction.keep in workflow.yaml",
+        )
+    words = {
+        name: redactor.redact(text).text
+        for name in ("reason", "text")
+        if isinstance(text := given.get(name), str)
+    }
+    if isinstance(answer, Mapping):
+        return {**answer, **words}
+    return answer.model_copy(update=words) if isinstance(answer, BaseModel) else answer
 
 
 def _size(arguments: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from concertmaster.contracts import Confidentiality, History, Label, Past, Principal, Record, Trust
 from concertmaster.errors import ConfigError
@@ -29,6 +29,12 @@ class Output(Record):
 
     tool: str
     output: Any = None
+
+
+_Who = Annotated[
+    Annotated[str, Tag("id")] | Annotated[Principal, Tag("principal")],
+    Discriminator(lambda value: "id" if isinstance(value, str) else "principal"),
+]
 
 
 class LabelCase(Record):
@@ -60,10 +66,13 @@ class CallCase(Record):
 
     tool: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    principal: str | Principal
+    principal: _Who
     step: str | None = None
     facts: dict[str, Any] | None = None
-    said: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    said: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
+    ] = ()
     results: tuple[Output, ...] = ()
     history: History | None = None
     intent: str | None = None

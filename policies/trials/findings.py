@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from concertmaster.policies.statements import Statement
 from concertmaster.policies.trials.conditions import Condition, conditions, parsed, paths
 from concertmaster.policies.trials.domains import Domains, misses
 from concertmaster.policies.trials.opposites import contradiction
+from concertmaster.policies.trials.setting import near
 
 __all__ = ["Finding", "Surroundings", "findings"]
 
@@ -79,6 +81,7 @@ def findings(
             line=problem.line,
             column=problem.column,
             message=problem.message,
+            hint=_meant(problem.message, shapes),
         )
         for problem in bundle.problems
     ]
@@ -97,6 +100,21 @@ def findings(
         # What an unsound policy would permit is unknown, so nothing is concluded about tools.
         found += _of_tools(folder, read, shapes, around)
     return sorted(found, key=lambda f: (f.file, f.line, f.column or 0, f.message))
+
+
+def _meant(message: str, shapes: Mapping[str, ToolShape]) -> str | None:
+    """Return what was meant by a name that Cedar's validator does not know."""
+    if action := re.search(r'unrecognized action `Action::"([^"]*)"`', message):
+        return near(action[1], shapes)
+    missing = re.search(r"attribute `(args|facts)\.(\w+)` not found", message)
+    if missing is None:
+        return None
+    told = re.findall(r"\w+", message.rpartition("(")[2])
+    known: set[str] = set()
+    for shape in [shapes[name] for name in told if name in shapes] or shapes.values():
+        schema = shape.arguments if missing[1] == "args" else shape.facts
+        known.update((schema or {}).get("properties") or ())
+    return near(missing[2], known)
 
 
 def _of_policy(policy: Policy, split: Sequence[Condition], domains: Domains) -> Iterator[Finding]:

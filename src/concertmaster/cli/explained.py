@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from concertmaster.cli.console import note, put, styled
+from concertmaster.cli.console import note, out, put, styled
 from concertmaster.cli.policy_views import near_by
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ __all__ = ["explained_json", "rules_json", "show_explained", "show_rules"]
 
 _STYLES = {"allow": "bold green", "review": "bold yellow", "deny": "bold red"}
 _LONGEST = 60
-_ORDER = ("decided", "failed", "outweighed", "did not match")
-_TITLES = {
-    "decided": "decided by",
-    "failed": "could not be evaluated, so the call is denied",
-    "outweighed": "matched, but a forbid outweighs it",
-    "did not match": "did not match",
-}
+_GROUPS = (
+    ("decided", None, "decided by"),
+    ("failed", None, "could not be evaluated, so the call is denied"),
+    ("outweighed", None, "permits that hold, but a forbid outweighs them"),
+    ("did not match", "permit", "permits that do not hold, and why"),
+    ("did not match", "forbid", "forbids that do not hold, and why"),
+)
 
 
 def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None:
@@ -37,9 +37,9 @@ def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None
     head.append_text(styled(f"  {case.tool} for {who}{step}"))
     put(head)
     for reason in decision.reasons:
-        put(styled(f"  {reason}"))
+        _line(f"{reason}", 2)
     for name, told in _consequences(decision).items():
-        put(styled(f"  {name}: {told}"))
+        _line(f"{name}: {told}", 2)
     if not found.reached:
         put("")
         put(styled("The policies were not asked: the call was denied before."))
@@ -52,37 +52,53 @@ def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None
     _show_seen(found)
 
 
-def show_rules(found: Explanation, *, indent: int = 0) -> None:
-    """Print what became of each rule; of those that did not match, which condition failed."""
-    space = " " * indent
+def _line(text: str, indent: int, style: str = "") -> None:
+    """Print a line; where a terminal wraps it, the rest stands below its beginning."""
+    if out().is_terminal:
+        from rich.padding import Padding
+
+        put(Padding(styled(text, style), (0, 0, 0, indent)))
+    else:
+        put(styled(" " * indent + text, style))
+
+
+def show_rules(found: Explanation, *, indent: int = 0, forbids: bool = True) -> None:
+    """Print what became of each rule; of those that did not match, which condition failed.
+
+    `forbids` is whether those that did not hold are shown: nobody misses them in a denied call.
+    """
     if not found.reached:
         for reason in found.decision.reasons:
-            put(styled(f"{space}denied before any policy was asked: {reason}"))
-    for standing in _ORDER:
-        rules = [rule for rule in found.rules if rule.standing == standing]
+            _line(f"denied before any policy was asked: {reason}", indent)
+    for standing, effect, title in _GROUPS:
+        rules = [
+            rule
+            for rule in found.rules
+            if rule.standing == standing and effect in (None, rule.policy.effect)
+        ]
+        if effect == "forbid" and not forbids:
+            continue
         if rules:
-            put(styled(f"{space}{_TITLES[standing]}", "bold"))
+            _line(title, indent, "bold")
         for rule in rules:
-            _show_rule(rule, space)
+            _show_rule(rule, indent + 2)
 
 
-def _show_rule(rule: Rule, space: str) -> None:
+def _show_rule(rule: Rule, indent: int) -> None:
     policy = rule.policy
     place = f"{near_by(policy.file)}:{policy.line}"
-    line = styled(f"{space}  {policy.id}", "cyan")
-    line.append_text(styled(f"  {policy.effect}  {place}", "dim"))
-    put(line)
+    _line(f"{policy.id}  {policy.effect}  {place}", indent, "cyan")
     if rule.standing in ("decided", "outweighed"):
         if policy.reason:
-            put(styled(f"{space}    {policy.reason}"))
+            _line(policy.reason, indent + 2)
         if policy.obligations:
-            put(styled(f"{space}    obligation: {', '.join(policy.obligations)}"))
+            _line(f"obligation: {', '.join(policy.obligations)}", indent + 2)
         return
     for checked in rule.unmet if rule.standing == "did not match" else rule.conditions:
         if checked.fits is not True:
-            put(styled(f"{space}    {_failed(checked)}"))
+            _line(_failed(checked), indent + 2)
             for name, value in checked.seen.items():
-                put(styled(f"{space}      {name} = {_short(value)}", "dim"))
+                _line(f"{name} = {_short(value)}", indent + 4, "dim")
 
 
 def _failed(checked: Checked) -> str:
@@ -100,33 +116,29 @@ def _show_call(found: Explanation) -> None:
         return
     put(styled("arguments", "bold"))
     for origin in found.origins:
-        put(styled(f"  {origin.argument} = {_short(call.arguments[origin.argument])}"))
+        _line(f"{origin.argument} = {_short(call.arguments[origin.argument])}", 2)
         style = "dim" if origin.origin in ("principal", "trusted", None) else "yellow"
         for told in origin.told:
-            put(styled(f"    {told}{'' if origin.target else '; no target'}", style))
+            _line(f"{told}{'' if origin.target else '; no target'}", 4, style)
     if not found.origins:
-        put(styled("  none"))
-    put(styled(f"  asked for: {'yes' if provenance.asked else 'no'}, {provenance.asked_why}"))
+        _line("none", 2)
+    _line(f"asked for: {'yes' if provenance.asked else 'no'}, {provenance.asked_why}", 2)
 
 
 def _show_seen(found: Explanation) -> None:
     seen = found.seen or {}
     put(styled("seen by the policies", "bold"))
-    put(styled(f"  facts: {_named(seen['facts'])}"))
+    _line(f"facts: {_named(seen['facts'])}", 2)
     for past in ("run", "thread"):
         told = dict(seen["history"][past])
         told["done"] = ", ".join(told["done"]) or "nothing"
-        put(styled(f"  history of the {past}: {_counts(told)}"))
+        _line(f"history of the {past}: {_counts(told)}", 2)
     label = seen["label"]
     trusted = "trusted" if label["trusted"] else "untrusted"
     cleared = "may" if label["cleared"] else "may not"
-    put(
-        styled(
-            f"  label of what was read: {trusted}, {label['confidentiality']};"
-            f" the tool {cleared} carry it out"
-        )
-    )
-    put(styled(f"  intent: {seen.get('intent', 'none')}; step: {seen['step']}"))
+    level = label["confidentiality"]
+    _line(f"label of what was read: {trusted}, {level}; the tool {cleared} carry it out", 2)
+    _line(f"intent: {seen.get('intent', 'none')}; step: {seen['step']}", 2)
 
 
 def _counts(past: Mapping[str, Any]) -> str:

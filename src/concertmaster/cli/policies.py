@@ -128,7 +128,10 @@ def read_call(given: str) -> CallCase:
         raise ConfigError(f"{where} cannot be read: {told}") from None
     case, problems = validate(CallCase, Source(Path(where), value))
     if problems:
-        told = "; ".join(p.message + (f" ({p.hint})" if p.hint else "") for p in problems)
+        told = "; ".join(
+            p.message.replace("the file", "it", 1) + (f" ({p.hint})" if p.hint else "")
+            for p in problems
+        )
         raise ConfigError(f"{where} describes no call: {told}", hint=_KEYS)
     found: CallCase = case
     return found

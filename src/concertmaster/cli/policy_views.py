@@ -89,7 +89,7 @@ def show_ran(ran: Ran, *, strict: bool) -> None:
         for difference in row.result.differences:
             told = f"expected {difference.expected}, got {difference.actual}"
             put(styled(f"  {difference.key}: {told}", "bold"))
-        show_rules(row.result.explanation, indent=2)
+        show_rules(row.result.explanation, indent=2, forbids=row.result.row.expect == "deny")
         put("")
     for row in ran.remarked:
         place = f"{near_by(row.file)}:{row.line}"

@@ -19,6 +19,7 @@ class Part(StrEnum):
     intents = "intents"
     playbooks = "playbooks"
     principals = "principals"
+    tests = "tests"
 
 
 def schema(

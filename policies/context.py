@@ -63,7 +63,10 @@ def content_trusted(provenance: Provenance, shape: ToolShape) -> bool:
 def _provenance(
     provenance: Provenance, shape: ToolShape, declared: frozenset[str]
 ) -> dict[str, Any]:
+    others = provenance.arguments("trusted", "untrusted", "composed")
     return {
+        # Of these, no value was chosen among the records that a trusted source lists.
+        "principal": sorted(declared - others),
         "trusted": sorted(declared - provenance.unproven()),
         "untrusted": sorted(provenance.arguments("untrusted")),
         "composed": sorted(provenance.arguments("composed")),

@@ -5,7 +5,8 @@ entity Tool = { effect, consequential, clearance };
 action "refund_payment" appliesTo { principal: User, resource: Tool, context: {
     args: { … }, facts: { … }, step, workspace, intent?,
     label: { trusted, confidentiality, cleared },
-    provenance: { trusted, untrusted, composed, targets_trusted, content_trusted, asked },
+    provenance: { principal, trusted, untrusted, composed, targets_trusted, content_trusted,
+        asked },
     history: { run: { done, calls, consequential, refused }, thread: { the same } }
 } };
 """
@@ -52,6 +53,7 @@ _LABEL_ATTRIBUTES: Mapping[str, Field] = {
     "cleared": _FLAG,
 }
 _PROVENANCE_ATTRIBUTES: Mapping[str, Field] = {
+    "principal": _TEXTS,
     "trusted": _TEXTS,
     "untrusted": _TEXTS,
     "composed": _TEXTS,

@@ -25,6 +25,7 @@ from concertmaster.contracts import (
 from concertmaster.contracts.spec import ReviewSpec
 from concertmaster.policies import Call, Gate, PolicyEngine
 from concertmaster.policies.context import content_trusted, targets_trusted
+from concertmaster.policies.provenance import Source, Sources
 
 MAIL = {
     "properties": {"to": {"type": "string"}, "body": {"type": "string"}},
@@ -89,6 +90,24 @@ def test_targets_and_content(values: tuple[ValueOrigin, ...], targets: bool, con
 def test_every_argument_is_a_target_if_none_is_declared():
     found = Provenance(values=(origin("body", "composed"),))
     assert not targets_trusted(found, SHAPES["send"].model_copy(update={"targets": None}))
+
+
+def test_what_the_principal_named_is_told_from_what_a_record_holds(gate: Callable[[str], Gate]):
+    desk = gate(
+        '@id("named") permit (principal, action == Action::"send", resource)'
+        'when { context.provenance.principal.contains("to") };'
+        '@id("listed") @obligation("review:owner")'
+        'permit (principal, action == Action::"send", resource)'
+        'when { context.provenance.trusted.contains("to") }'
+        'unless { context.provenance.principal.contains("to") };'
+    )
+    request = Source("request", "principal", "Write to li@shop.example")
+    record = Source("call-1", "trusted", {"members": ["li@shop.example"]})
+    foreign = Source("call-2", "untrusted", "Write to li@shop.example")
+    named = desk.decide(send(sources=Sources(request, record)))
+    listed = desk.decide(send(sources=Sources(record, foreign)))
+    assert (named.policies, listed.policies) == (("named",), ("listed",))
+    assert isinstance(desk.decide(send(sources=Sources(foreign))), Deny)
 
 
 def test_sequence_rule_over_the_thread(gate: Callable[[str], Gate]):

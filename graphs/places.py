@@ -8,12 +8,13 @@ from functools import lru_cache
 
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Trust
+from concertmaster.contracts.spec import WorkspaceSpec
 from concertmaster.graphs.constants import constants_of
 from concertmaster.policies.provenance import Source
 from concertmaster.tools.declaration import Tool
 from concertmaster.tools.journal import Made, Note
 
-__all__ = ["documents", "output_of", "playbook_constants", "words_of"]
+__all__ = ["constants_in", "documents", "output_of", "playbook_constants", "words_of"]
 
 
 def words_of(session: Session) -> Iterator[Source]:
@@ -27,7 +28,11 @@ def words_of(session: Session) -> Iterator[Source]:
 
 def playbook_constants(services: Services, intent: str | None) -> Iterator[Source]:
     """Yield what the workspace's owner wrote into the playbooks that may have made a call."""
-    spec = services.spec
+    yield from constants_in(services.spec, intent)
+
+
+def constants_in(spec: WorkspaceSpec, intent: str | None) -> Iterator[Source]:
+    """Yield the constants of the playbooks that a workspace runs for an intent."""
     names = [step.playbook for step in spec.workflow.steps]
     names += [i.playbook for i in spec.intents.intents if i.name == intent]
     wanted = {name for name in names if name}

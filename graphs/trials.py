@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.contracts.spec import ReviewSpec
+from concertmaster.graphs.places import constants_in
 from concertmaster.graphs.problems import Problem
 from concertmaster.graphs.sources import Source, read_source
 from concertmaster.graphs.validation import validate
@@ -46,6 +47,7 @@ def setting_of(workspace: Workspace) -> Setting:
         },
         validate=_fitting(toolbox),
         endorsed=_endorsed(toolbox),
+        constants=lambda intent: tuple(constants_in(spec, intent)),
     )
 
 

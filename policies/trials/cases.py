@@ -24,6 +24,11 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+_Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+]
+
+
 class Output(Record):
     """What a tool returned before the call, as plain JSON; the tool says how far it is trusted."""
 
@@ -59,9 +64,10 @@ class CallCase(Record):
     """One call with what was said, read and done before it.
 
     `principal` is an id that the workspace knows, or a whole principal. `facts` are what the
-    tool's fact resolver would find. `said` are the principal's own messages, `results` what tools
-    returned; `history` and `label` follow from the results where they are not given. `step` is
-    the step that proposes the call, by default the first one that lists the tool.
+    tool's fact resolver would find. `said` are the principal's own messages, `documents` passages
+    that were found, `results` what tools returned; `history` and `label` follow from the results
+    where they are not given. `step` is the step that proposes the call, by default the first one
+    that lists the tool.
     """
 
     tool: str
@@ -69,10 +75,8 @@ class CallCase(Record):
     principal: _Who
     step: str | None = None
     facts: dict[str, Any] | None = None
-    said: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
-    ] = ()
+    said: _Texts = ()
+    documents: _Texts = ()
     results: tuple[Output, ...] = ()
     history: History | None = None
     intent: str | None = None

@@ -28,7 +28,6 @@ from concertmaster.policies.trials.cases import CallCase, CaseError, completed
 
 __all__ = ["Setting", "StepRules", "Trial", "call_of", "near", "try_out"]
 
-_START = Label(trust=Trust.trusted, confidentiality=Confidentiality.public)
 _LISTED = 8
 
 
@@ -48,6 +47,10 @@ def _nothing(_: str, __: Any) -> Any:
     return None
 
 
+def _no_constants(_: str | None) -> tuple[Source, ...]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """Where calls are tried out.
@@ -63,6 +66,7 @@ class Setting:
         validate: brings a tool's arguments into the form in which they would run; raises
             `ToolError` for what does not fit.
         endorsed: the part of a tool's output that is trusted, or None.
+        constants: what the workspace's owner wrote into the playbooks of an intent.
     """
 
     engine: PolicyEngine
@@ -73,11 +77,25 @@ class Setting:
     intents: Mapping[str, frozenset[str]] = field(default_factory=dict)
     validate: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = _as_given
     endorsed: Callable[[str, Any], Any] = _nothing
+    constants: Callable[[str | None], tuple[Source, ...]] = _no_constants
 
     @property
     def effects(self) -> frozenset[str]:
         """The tools that change the world."""
         return frozenset(name for name, shape in self.shapes.items() if shape.consequential)
+
+    def principal_of(self, case: CallCase) -> Principal:
+        """Return on whose behalf a call is.
+
+        Raises:
+            CaseError: nobody is known by this id.
+        """
+        if isinstance(case.principal, Principal):
+            return case.principal
+        known = self.people.get(case.principal)
+        if known is None:
+            raise _unknown("principal", "principal", case.principal, self.people)
+        return known
 
     def step_of(self, case: CallCase) -> tuple[str, StepRules]:
         """Return the step that proposes a call: the named one, or the first that lists its tool.
@@ -132,19 +150,20 @@ def call_of(case: CallCase, setting: Setting) -> Call:
     """
     _check_facts(case, setting)
     step, rules = setting.step_of(case)
+    who = setting.principal_of(case)
     if case.intent is not None and setting.intents and case.intent not in setting.intents:
         raise _unknown("intent", "intent", case.intent, setting.intents)
     return Call(
         tool=case.tool,
         arguments=case.arguments,
-        principal=_principal(case, setting),
+        principal=who,
         step=step,
         allowed=rules.tools,
         review=rules.review,
         facts=case.facts,
         intent=case.intent,
-        label=_label(case, setting),
-        sources=_sources(case, setting),
+        label=_label(case, setting, who),
+        sources=_sources(case, setting, who),
         history=_history(case, setting),
         offered=setting.intents.get(case.intent or "", frozenset()),
     )
@@ -172,28 +191,23 @@ def _check_facts(case: CallCase, setting: Setting) -> None:
             raise CaseError(f"facts.{name}", told, hint=near(name, declared))
 
 
-def _principal(case: CallCase, setting: Setting) -> Principal:
-    if isinstance(case.principal, Principal):
-        return case.principal
-    known = setting.people.get(case.principal)
-    if known is None:
-        raise _unknown("principal", "principal", case.principal, setting.people)
-    return known
-
-
-def _sources(case: CallCase, setting: Setting) -> Sources:
+def _sources(case: CallCase, setting: Setting, who: Principal) -> Sources:
+    """Return the places that a desk would look at: words, constants, documents, results."""
     found = [Source(f"message {n}", "principal", text) for n, text in enumerate(case.said, 1)]
+    known = {"id": who.id, "name": who.name, "tenant": who.tenant}
+    found += [Source("the caller", "trusted", known), *setting.constants(case.intent)]
+    found += [Source(f"document {n}", "trusted", text) for n, text in enumerate(case.documents, 1)]
     for number, result in enumerate(case.results, 1):
         at = f"result {number} of {result.tool}"
-        found.append(Source(at, "untrusted", result.output))
         part = setting.endorsed(result.tool, result.output)
         if part is not None:
             found.append(Source(f"{at}, endorsed", "trusted", part))
+        found.append(Source(at, "untrusted", result.output))
     return Sources(*found)
 
 
-def _label(case: CallCase, setting: Setting) -> Label:
-    label = _START
+def _label(case: CallCase, setting: Setting, who: Principal) -> Label:
+    label = Label(trust=Trust(int(who.authenticated)), confidentiality=Confidentiality.public)
     for number, result in enumerate(case.results):
         shape = setting.shapes.get(result.tool)
         if shape is None:

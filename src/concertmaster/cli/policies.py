@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from concertmaster.contracts import Principal, ToolShape
+from concertmaster.contracts import ToolShape
 from concertmaster.errors import ConfigError, ToolError
 from concertmaster.graphs.problems import Problem
 from concertmaster.graphs.sources import Source
@@ -20,9 +20,8 @@ from concertmaster.graphs.validation import validate
 from concertmaster.graphs.workspace import Workspace, read_workspace
 from concertmaster.policies.bundle import Policy
 from concertmaster.policies.engine import PolicyEngine
-from concertmaster.policies.trials import CallCase, CaseError, Finding, Setting, findings
+from concertmaster.policies.trials import CallCase, Finding, Setting, findings
 from concertmaster.policies.trials.findings import Surroundings
-from concertmaster.policies.trials.setting import near
 from concertmaster.tools.declaration import Tool, ToolContext
 from concertmaster.tools.facts import resolve_facts
 from concertmaster.tools.toolbox import Toolbox
@@ -156,7 +155,7 @@ async def resolved(case: CallCase, place: Opened, home: Path | None) -> tuple[Ca
         return case, None
     with tempfile.TemporaryDirectory() as fresh:
         ctx = ToolContext(
-            principal=_principal(case, place.setting),
+            principal=place.setting.principal_of(case),
             run="run-explained",
             thread="explained",
             idempotency_key="explained",
@@ -181,16 +180,6 @@ def _data(workspace: Workspace, home: Path | None, fresh: Path) -> Path:
     note(f"there is no home {chosen}: facts are looked up in data made for this call")
     workspace.toolbox.prepare(fresh)
     return fresh
-
-
-def _principal(case: CallCase, setting: Setting) -> Principal:
-    if isinstance(case.principal, Principal):
-        return case.principal
-    known = setting.people.get(case.principal)
-    if known is None:
-        told = f"there is no principal {case.principal!r}"
-        raise CaseError("principal", told, hint=near(case.principal, setting.people))
-    return known
 
 
 def _judged(

@@ -28,6 +28,7 @@ from concertmaster.graphs.steps import told
 from concertmaster.graphs.terminals import MESSAGES, wording
 from concertmaster.orchestrator.checkpoints import mend, prune
 from concertmaster.orchestrator.runs import Runs
+from concertmaster.orchestrator.tracing import Traces
 from concertmaster.storage import storage_error
 
 __all__ = ["Progress", "Segments", "Settled"]
@@ -63,6 +64,7 @@ class Segments:
         self._sessions = sessions
         self._runs = runs
         self._database = database
+        self._traces = Traces(services.redaction.told)
         self._threads: dict[str, _Turnstile] = {}
         self.active: dict[str, asyncio.Task[Any]] = {}
 
@@ -130,7 +132,7 @@ class Segments:
                 thread=record.thread,
                 words=await self._runs.words(record, who),
             )
-            with self._sessions.ticket(session) as context:
+            with self._sessions.ticket(session) as context, self._traces.redacted():
                 async for told_by_node in self._graph.astream(
                     given, config, context=context, stream_mode="custom", durability="exit"
                 ):

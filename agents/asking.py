@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.exchange import exchange
 from concertmaster.contracts import Usage
 from concertmaster.contracts.spec import ModelNeed
 from concertmaster.errors import ModelError
+from concertmaster.policies.redaction import in_words
 
 if TYPE_CHECKING:
     from concertmaster.agents.task import Task
@@ -52,16 +54,20 @@ async def ask(
     name = choice.model.name if choice.model else None
     task.record("model.chosen", why=choice.reason, model=name)
     try:
-        reply = await task.services.models.complete(
+        reply, hidden = await exchange(
+            task.services,
             choice,
             messages,
             tools=tools,
             schema=schema,
-            timeout=_SHARE * (task.step.timeout or _LONGEST),
+            seconds=_SHARE * (task.step.timeout or _LONGEST),
         )
     except ModelError as error:
         task.record("model.failed", why=error.message, model=name)
         raise
+    if hidden:
+        why_hidden = f"hidden from {name}: {in_words(hidden)}"
+        task.record("value.redacted", why=why_hidden, kinds={f.kind: f.count for f in hidden})
     task.record(
         "model.called",
         why=why,

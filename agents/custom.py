@@ -12,6 +12,7 @@ from typing import Any
 from concertmaster.agents.task import Task
 from concertmaster.contracts import Principal, canonical
 from concertmaster.errors import WorkspaceError
+from concertmaster.policies.redaction import in_words
 from concertmaster.tools.threads import CallHung, CallStopped, bounded_call
 
 __all__ = ["StepRuntime", "run_custom"]
@@ -50,6 +51,11 @@ async def run_custom(task: Task) -> dict[str, Any]:
         data_dir=task.services.data_dir,
     )
     data = _checked(task, await _called(task, partial(function, _state(task), runtime)))
+    cleaned = task.services.redaction.stored.redact_json(data)
+    if cleaned.found:
+        why = f"taken out of what {task.step.agent} returned: {in_words(cleaned.found)}"
+        task.record("value.redacted", why=why, kinds={f.kind: f.count for f in cleaned.found})
+    data = cleaned.value
     task.record("step.custom", why=f"{task.step.agent} returned {sorted(data)}", keys=sorted(data))
     return {"data": data}
 

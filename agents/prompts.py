@@ -70,7 +70,10 @@ def planning_prompt(task: Task) -> list[ChatMessage]:
         if action.step != task.step.id or result is None:
             continue
         call_id = f"call_{action.position}"
-        function = {"name": action.tool, "arguments": json.dumps(action.arguments)}
+        function = {
+            "name": action.tool,
+            "arguments": json.dumps(action.arguments, ensure_ascii=False),
+        }
         prompt.append(
             {
                 "role": "assistant",

@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from concertmaster.agents.asking import spent
+from concertmaster.agents.exchange import exchange
 from concertmaster.agents.prompts import route_prompt
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Hop, Usage
@@ -20,6 +21,7 @@ from concertmaster.errors import ModelError
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_turn, update_of
+from concertmaster.policies.redaction import in_words
 
 __all__ = ["make_choose"]
 
@@ -89,13 +91,16 @@ async def _ask(
     told.emit("model.chosen", why=choice.reason, model=name)
     prompt = route_prompt(text, options, spec.why or "choose")
     try:
-        reply = await services.models.complete(
-            choice, prompt, schema=_schema(spec.ask), timeout=_PATIENCE
+        reply, hidden = await exchange(
+            services, choice, prompt, schema=_schema(spec.ask), seconds=_PATIENCE
         )
     except ModelError as error:
         told.emit("model.failed", why=error.message, model=name)
         return otherwise, f"the model gave no usable answer ({error.message})", Usage()
     usage = spent(reply)
+    if hidden:
+        kinds = {f.kind: f.count for f in hidden}
+        told.emit("value.redacted", why=f"hidden from {name}: {in_words(hidden)}", kinds=kinds)
     told.emit("model.called", why="chose a route", model=name, **_tokens(usage))
     answer = (reply.data or {}).get("to")
     if answer in spec.ask:

@@ -13,6 +13,7 @@ from concertmaster.graphs.checks.intents import check_intents
 from concertmaster.graphs.checks.knowledge import check_knowledge
 from concertmaster.graphs.checks.permits import check_permits
 from concertmaster.graphs.checks.playbooks import check_playbooks
+from concertmaster.graphs.checks.redaction import check_redaction
 from concertmaster.graphs.checks.references import check_first_hop, check_references
 from concertmaster.graphs.checks.roles import check_roles
 from concertmaster.graphs.checks.routes import check_fallbacks, check_routes, check_rules
@@ -40,6 +41,7 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_permits,
     check_roles,
     check_knowledge,
+    check_redaction,
 )
 
 _LAST_NAME = re.compile(r"'(?:[\w-]+\.)*([\w-]+)'")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from concertmaster.policies.redaction.findings import Finding, counted
 from concertmaster.policies.redaction.redactor import Redactor
 
 __all__ = ["Masking"]
@@ -29,12 +31,12 @@ class Masking:
         self._redactor = redactor
         self._marks: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
+        self._numbers: Counter[str] = Counter()
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def hidden(self) -> tuple[Finding, ...]:
         """How many different values of each kind were hidden."""
-        kinds = [kind for kind, _ in self._marks]
-        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+        return counted(Counter(kind for kind, _ in self._marks))
 
     def hide(self, value: Any) -> Any:
         """Return plain JSON with marks in it."""
@@ -52,10 +54,11 @@ class Masking:
 
     def _mark(self, kind: str, found: str) -> str:
         if kind == "secret":
+            self._marks.setdefault((kind, found), "[secret]")
             return "[secret]"
         known = self._marks.get((kind, found))
         if known is None:
-            number = sum(k == kind for k, _ in self._marks) + 1
-            known = self._marks[kind, found] = f"[{kind}-{number}]"
+            self._numbers[kind] += 1
+            known = self._marks[kind, found] = f"[{kind}-{self._numbers[kind]}]"
             self._values[known] = found
         return known

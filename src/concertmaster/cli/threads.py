@@ -13,6 +13,7 @@ from concertmaster.cli.options import HomeDir, Json, WorkspaceOf
 if TYPE_CHECKING:
     from concertmaster.cli.records import Records
     from concertmaster.contracts import RunRecord
+    from concertmaster.policies.redaction import Redaction
 
 __all__ = ["app"]
 
@@ -97,10 +98,16 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="A new file; standard output without."),
     ] = None,
+    as_stored: Annotated[
+        bool, typer.Option("--as-stored", help="With the addresses and numbers that were kept.")
+    ] = False,
     workspace: WorkspaceOf = None,
     home: HomeDir = None,
 ) -> None:
-    """Write a thread as JSON lines: its runs, each followed by its approvals and events."""
+    """Write a thread as JSON lines: its runs, each followed by its approvals and events.
+
+    What identifies people (e-mail, IBAN, telephone) is taken out, unless it is written as stored.
+    """
     import json
     import sys
 
@@ -118,7 +125,8 @@ def export(
                 found.append({"kind": "run", **whole})
                 found += [{"kind": "approval", **approval} for approval in approvals]
                 found += [{"kind": "event", **event} for event in events]
-            return [json.dumps(line, ensure_ascii=True) for line in found]
+            clean = None if as_stored else _redaction(workspace).told.clean
+            return [json.dumps(clean(f) if clean else f, ensure_ascii=True) for f in found]
 
     written = asyncio.run(lines())
     text = "".join(f"{line}\n" for line in written)
@@ -128,6 +136,16 @@ def export(
     with new_file(output) as file:
         file.write(text)
     note(f"{len(written)} lines written to {output}")
+
+
+def _redaction(workspace: Path | None) -> Redaction:
+    """Return the rules of the workspace that was named, or the usual ones."""
+    from concertmaster.graphs.workspace import Workspace
+    from concertmaster.policies.redaction import Redaction
+
+    if workspace is None:
+        return Redaction()
+    return Redaction(Workspace.load(workspace).spec.workflow.redaction)
 
 
 async def _whole(records: Records, run: RunRecord) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""One exchange with a model: what may not leave this machine is hidden, and put back afterwards.
+
+A model that is cleared for restricted data (one on this machine, or one declared so) reads the
+prompt as it is. Any other gets numbered marks such as `[email-1]`; where it writes a mark, the
+value is filled in. Credentials are never filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from concertmaster.contracts import Confidentiality
+from concertmaster.policies.redaction import Finding
+
+if TYPE_CHECKING:
+    from concertmaster.agents.task import Services
+    from concertmaster.models.registry import Choice, Reply
+
+__all__ = ["exchange"]
+
+
+async def exchange(
+    services: Services,
+    choice: Choice,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    schema: Mapping[str, Any] | None = None,
+    seconds: float,
+) -> tuple[Reply, tuple[Finding, ...]]:
+    """Return the model's reply, and how many values of each kind were hidden from it.
+
+    What the model wrote itself of cards and credentials is taken out, as it would be stored.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    cleared = choice.model is None or choice.model.spec.clearance >= Confidentiality.restricted
+    masking = None if cleared else services.redaction.masking()
+    reply = await services.models.complete(
+        choice,
+        masking.hide(list(messages)) if masking else messages,
+        tools=tools,
+        schema=schema,
+        timeout=seconds,
+    )
+
+    def read(value: Any) -> Any:
+        shown = masking.show(value) if masking else value
+        return services.redaction.stored.clean(shown)
+
+    calls = tuple(replace(c, arguments=read(c.arguments)) for c in reply.tool_calls)
+    data = None if reply.data is None else read(reply.data)
+    hidden = masking.hidden if masking else ()
+    return replace(reply, text=read(reply.text), tool_calls=calls, data=data), hidden

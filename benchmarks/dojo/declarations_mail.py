@@ -73,7 +73,7 @@ CALENDAR: Mapping[str, Declared] = {
     "search_calendar_events": Declared(effect="read", trusted=_EVENT),
     "get_day_calendar_events": Declared(effect="read", trusted=_EVENT),
     "create_calendar_event": Declared(
-        targets=("participants", "start_time"),
+        targets=("participants",),
         asks=(
             "create event",
             "create appointment",

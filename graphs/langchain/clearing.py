@@ -37,6 +37,7 @@ from concertmaster.graphs.langchain.passing import (
     Waiting,
 )
 from concertmaster.graphs.langchain.proposed import Proposed
+from concertmaster.graphs.langchain.reading import Reader
 from concertmaster.graphs.langchain.records import Facts, InDoubt, Records, Settled
 from concertmaster.graphs.langchain.stores import Stores
 from concertmaster.policies.gate import Gate
@@ -53,8 +54,8 @@ _PAUSE = 0.2
 class Clearing:
     """The gate, the stores and the tools of one governance, put together."""
 
-    def __init__(self, gate: Gate, toolbox: Toolbox, stores: Stores) -> None:
-        self._records = Records(gate, toolbox, stores)
+    def __init__(self, gate: Gate, toolbox: Toolbox, reader: Reader, stores: Stores) -> None:
+        self._records = Records(gate, toolbox, reader, stores)
         self._stores = stores
         self._running: dict[str, asyncio.Future[None]] = {}
         self._flushing: asyncio.Task[None] | None = None
@@ -69,11 +70,8 @@ class Clearing:
             passing: the call.
             edits: the keys of the calls of which reviewers made this one.
         """
-        while (running := self._running.get(passing.key)) is not None:
-            done, _ = await asyncio.wait({running}, timeout=passing.tool.timeout)
-            if not done:
-                return Refused(("the same call still runs",))
-        self._running[passing.key] = asyncio.get_running_loop().create_future()
+        if not await self._alone(passing):
+            return Refused(("the same call still runs",))
         entered: Entered | None = None
         try:
             entered = await self._entered(passing, edits | {passing.key})
@@ -99,6 +97,15 @@ class Clearing:
                 return found
         return Refused(("whether it took effect before is not known",))
 
+    async def _alone(self, passing: Passing) -> bool:
+        """Wait until the same call does not run any more, and hold its place; False in the end."""
+        while (running := self._running.get(passing.key)) is not None:
+            done, _ = await asyncio.wait({running}, timeout=passing.tool.timeout)
+            if not done:
+                return False
+        self._running[passing.key] = asyncio.get_running_loop().create_future()
+        return True
+
     def _ended(self, passing: Passing) -> None:
         running = self._running.pop(passing.key, None)
         if running is not None and not running.done():
@@ -123,15 +130,27 @@ class Clearing:
         new = await self._stores.database.write(lambda c: journal.ask(c, task, approval.id))
         return new, await self._asked(passing)
 
-    async def taken(self, passing: Passing, position: int) -> None:
-        """Write down that an answer was taken, before it is looked at: it counts once."""
+    async def taken(self, passing: Passing, position: int) -> bool:
+        """Write down that an answer is taken, before it is looked at; False if it was before."""
         task = passing.proposed.task or ""
-        await self._stores.database.write(lambda c: journal.answer(c, task, position))
+        return await self._stores.database.write(lambda c: journal.answer(c, task, position))
 
     async def answered(
+        self, waiting: Waiting, position: int, value: Any, reviewer: Principal | None
+    ) -> Refused | None:
+        """Take a reviewer's answer, or say why there is none; the stored approval then tells."""
+        if not await self._alone(waiting.passing):
+            return Refused(("the same call still runs",))
+        try:
+            if not await self.taken(waiting.passing, position):
+                return None
+            return await self._voted(waiting.passing, waiting.approval, value, reviewer)
+        finally:
+            self._ended(waiting.passing)
+
+    async def _voted(
         self, passing: Passing, approval: Approval, value: Any, reviewer: Principal | None
     ) -> Refused | None:
-        """Give a reviewer's answer, or say why there is none; the stored approval then tells."""
         approvals = self._stores.approvals
         if (await approvals.get(approval.id)).status != "pending":
             return None

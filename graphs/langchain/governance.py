@@ -62,11 +62,11 @@ class Governance:
         self.gate = gate
         self.toolbox = toolbox
         self.attempts = Attempts()
-        self.clearing = Clearing(gate, toolbox, stores)
+        self._reader = Reader(toolbox, words)
+        self.clearing = Clearing(gate, toolbox, self._reader, stores)
         self.background = Background()
         self._stores = stores
         self._resolve = resolve
-        self._reader = Reader(toolbox, words)
         self._arguments = {name: frozenset(t.schema()["properties"]) for name, t in toolbox.items()}
         self._seen: dict[int, tuple[BaseTool, bool]] = {}
         self._end = weakref.finalize(self, _end, self.background, stores)

@@ -166,9 +166,11 @@ def ask(connection: sqlite3.Connection, task: str, approval: str) -> bool:
     return done.rowcount == 1
 
 
-def answer(connection: sqlite3.Connection, task: str, position: int) -> None:
-    """Write down that the answer at a position was taken; it never counts again."""
-    connection.execute(
-        "UPDATE governed_questions SET answered = 1 WHERE task = ? AND position = ?",
+def answer(connection: sqlite3.Connection, task: str, position: int) -> bool:
+    """Write down that the answer at a position was taken; False if it was taken before."""
+    done = connection.execute(
+        "UPDATE governed_questions SET answered = 1"
+        " WHERE task = ? AND position = ? AND answered = 0",
         (task, position),
     )
+    return done.rowcount == 1

@@ -97,12 +97,12 @@ def _reviewed(governance: Governance, waiting: Waiting) -> Generator[Step, Any, 
         return Refused(("its review could not be asked for",))
     position = mine.question.position
     value = attempt.answer(position, lambda n: request_of(asked[n].approval))
-    yield clearing.taken(passing, position)
     if new:
         # A value that was there before anybody asked answers another question.
+        yield clearing.taken(passing, position)
         return None
     reviewer = passing.proposed.acting.reviewer
-    refused: Refused | None = yield clearing.answered(passing, waiting.approval, value, reviewer)
+    refused: Refused | None = yield clearing.answered(waiting, position, value, reviewer)
     return refused
 
 

@@ -52,9 +52,14 @@ class Passing:
         )
 
     @cached_property
+    def call(self) -> str:
+        """The digest of what would run."""
+        return self.action.call_digest()
+
+    @cached_property
     def key(self) -> str:
         """The journal's name of exactly this call, for this principal, at this place."""
-        return self.proposed.key(self.action.call_digest())
+        return self.proposed.key(self.call)
 
     def edited(self, arguments: Mapping[str, Any]) -> Self:
         """Return the call with a reviewer's arguments: another call, which nobody allowed yet.

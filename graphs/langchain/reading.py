@@ -21,7 +21,7 @@ from concertmaster.policies.provenance import Source, Sources
 if TYPE_CHECKING:
     from concertmaster.tools.declaration import Tool
 
-__all__ = ["Reader", "Reading", "Words", "label_of"]
+__all__ = ["Reader", "Reading", "Words"]
 
 Words = Callable[[str, Principal], Iterable[str]]
 """`(thread, principal) -> texts`: what the principal said on this thread, from a safe place."""
@@ -33,10 +33,10 @@ _UNKNOWN = Label(trust=Trust.untrusted, confidentiality=Confidentiality.restrict
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read before a call: where values may stand, and the join of all labels."""
+    """What was read before a call: where values may stand, and of which tools; `""` is unknown."""
 
     sources: Sources
-    label: Label
+    tools: frozenset[str]
 
 
 class Reader:
@@ -46,12 +46,13 @@ class Reader:
         self._tools = tools
         self._words = words
         self._source = lru_cache(_REMEMBERED)(_source)
+        self._label = lru_cache(_REMEMBERED)(self._make_label)
         self._endorsed = lru_cache(_REMEMBERED)(self._make_endorsed)
 
     def read(self, call: Proposed) -> Reading:
-        """Return the sources and the label of what stands before a call."""
+        """Return what stands before a call."""
         sources: list[Source] = []
-        label = _START
+        read: set[str] = set()
         called: dict[str, str] = {}
         if self._words is not None:
             for number, text in enumerate(self._words(call.place, call.acting.principal), 1):
@@ -63,7 +64,7 @@ class Reader:
                 name = called.get(message.tool_call_id, "")
                 sources += self._output(message, name)
                 if message.status != "error":
-                    label = label.join(label_of(self._tools.get(name)))
+                    read.add(name)
             elif isinstance(message, SystemMessage):
                 sources.append(self._source(f"system {number}", "trusted", message.text))
             elif isinstance(message, HumanMessage):
@@ -71,8 +72,18 @@ class Reader:
                 trust: Any = "principal" if theirs else "untrusted"
                 sources.append(self._source(f"message {number}", trust, message.text))
                 if not theirs and self._words is None:
-                    label = label.join(_UNKNOWN)
-        return Reading(Sources(*sources), label)
+                    read.add("")
+        return Reading(Sources(*sources), frozenset(read))
+
+    def label(self, read: frozenset[str]) -> Label:
+        """Return the join of the labels of what these tools returned; strangers', the worst."""
+        return self._label(read)
+
+    def _make_label(self, read: frozenset[str]) -> Label:
+        label = _START
+        for name in sorted(read):
+            label = label.join(_label_of(self._tools.get(name)))
+        return label
 
     def _output(self, message: ToolMessage, name: str) -> Iterable[Source]:
         content = message.content
@@ -89,8 +100,7 @@ class Reader:
         return None if part is None else Source(f"{at} (endorsed)", "trusted", part)
 
 
-def label_of(tool: Tool | None) -> Label:
-    """Return the label of what a tool returns; of an unknown one, the worst."""
+def _label_of(tool: Tool | None) -> Label:
     if tool is None:
         return _UNKNOWN
     return Label(trust=tool.trust, confidentiality=tool.label, sources=(tool.name,))

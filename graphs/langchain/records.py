@@ -13,7 +13,6 @@ from concertmaster.contracts import (
     Decision,
     Deny,
     Duty,
-    Label,
     Notify,
     Review,
 )
@@ -22,7 +21,7 @@ from concertmaster.contracts.spec import ReviewSpec
 from concertmaster.graphs.langchain import journal
 from concertmaster.graphs.langchain.passing import STEP, Passing, Refused, Replayed
 from concertmaster.graphs.langchain.proposed import Proposed
-from concertmaster.graphs.langchain.reading import label_of
+from concertmaster.graphs.langchain.reading import Reader
 from concertmaster.graphs.langchain.stores import Stores
 from concertmaster.policies.approvals import satisfies
 from concertmaster.policies.gate import Call, Gate
@@ -64,9 +63,10 @@ class Settled:
 class Records:
     """Decides calls and writes them down; every method runs within a transaction."""
 
-    def __init__(self, gate: Gate, toolbox: Toolbox, stores: Stores) -> None:
+    def __init__(self, gate: Gate, toolbox: Toolbox, reader: Reader, stores: Stores) -> None:
         self._gate = gate
         self._toolbox = toolbox
+        self._reader = reader
         self._stores = stores
 
     def settle(
@@ -121,17 +121,11 @@ class Records:
             review=_NO_REVIEW,
             facts=facts[0],
             facts_error=facts[1],
-            label=self._label(connection, passing, place),
+            # The messages may have been cut since; the journal knows what was read before.
+            label=self._reader.label(passing.reading.tools | journal.tools_read(connection, place)),
             sources=passing.reading.sources,
             history=journal.history(connection, place, turn, passing.key),
         )
-
-    def _label(self, connection: sqlite3.Connection, passing: Passing, place: str) -> Label:
-        """Join what the messages show with what was read before, if they were cut since."""
-        label = passing.reading.label
-        for name in sorted(journal.tools_read(connection, place)):
-            label = label.join(label_of(self._toolbox.get(name)))
-        return label
 
     def _begin(
         self,
@@ -198,7 +192,7 @@ class Records:
             told,
             tool=tool.name,
             outcome=outcome,
-            call=passing.action.call_digest(),
+            call=passing.call,
         )
 
     def _decided(
@@ -215,7 +209,6 @@ class Records:
             "; ".join(decision.reasons) or f"decided: {decision.kind}",
             decision=decision.kind,
             tool=passing.tool.name,
-            step=STEP,
             call=decision.call,
             policies=list(decision.policies),
             bundle=decision.bundle,

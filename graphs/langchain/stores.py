@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeVar
 
 from concertmaster import audit
 from concertmaster.audit import Trail
@@ -19,7 +22,20 @@ __all__ = ["FILE", "Stores", "open_stores"]
 FILE = "governance.db"
 """The database in the home directory."""
 
+T = TypeVar("T")
+
 _IN_MEMORY = Path(":memory:")
+
+
+class _InMemory(Database):
+    """A database whose work takes microseconds, and so is done where it is asked for."""
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        async with self.writing:
+            return self._write(work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._read(work)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +61,8 @@ def open_stores(home: Path | None, workspace: str) -> Stores:
     """
     migrations = (*audit.MIGRATIONS, *approvals.MIGRATIONS, *journal.MIGRATIONS)
     if home is None:
-        database, data = Database.open(_IN_MEMORY, migrations), Path(mkdtemp(prefix="governance-"))
+        database: Database = _InMemory.open(_IN_MEMORY, migrations)
+        data = Path(mkdtemp(prefix="governance-"))
     else:
         data = home / "data"
         try:

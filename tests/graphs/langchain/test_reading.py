@@ -169,8 +169,7 @@ def test_each_message_has_the_trust_that_its_kind_has():
         ("untrusted", "q"),
         ("untrusted", "r"),
     ]
-    assert found.label.trust is Trust.untrusted
-    assert found.label.confidentiality is Confidentiality.restricted
+    assert found.tools == {"profile", "strange", ""}
 
 
 def test_output_that_imitates_a_user_stays_output():
@@ -184,8 +183,23 @@ def test_what_a_failed_call_says_is_never_trusted():
     assert {s.trust for s in read(called("profile", "1"), failed).sources} == {"untrusted"}
 
 
-def test_nothing_read_is_public_and_trusted():
-    assert read(HumanMessage("h")).label.trust is Trust.trusted
+def test_label_joins_all_that_was_read_and_knows_nothing_of_strangers():
+    @cm.declare(effect="read", label="internal", trusted=True)
+    def profile() -> str:
+        "Look oneself up."
+        return ""
+
+    reader = Reader(Toolbox.of(profile))
+    levels = [(label.trust, label.confidentiality) for label in (
+        reader.label(frozenset()),
+        reader.label(frozenset({"profile"})),
+        reader.label(frozenset({"profile", "strange"})),
+    )]  # fmt: skip
+    assert levels == [
+        (Trust.trusted, Confidentiality.public),
+        (Trust.trusted, Confidentiality.internal),
+        (Trust.untrusted, Confidentiality.restricted),
+    ]
 
 
 def test_a_message_that_was_read_before_is_not_read_again():

@@ -30,26 +30,26 @@ class Schemas:
         for variant in self._variants(schema):
             known = variant.get("properties")
             if isinstance(known, Mapping) and isinstance(known.get(name), Mapping):
-                return self._resolved(known[name])
+                return self._followed(known[name])
         return None
 
     def items(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the schema of a list's items."""
         for variant in self._variants(schema):
             if isinstance(variant.get("items"), Mapping):
-                return self._resolved(variant["items"])
+                return self._followed(variant["items"])
         return _NONE
 
     def is_default(self, value: Any, schema: Mapping[str, Any]) -> bool:
         """Tell whether a value is the declared default; true is not 1."""
         return "default" in schema and _same(value, schema["default"])
 
-    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a schema with its reference followed; `enum` is set if a variant has one."""
-        merged = dict(self._followed(schema))
-        if "enum" not in merged and any("enum" in v for v in self._variants(merged)):
-            merged["enum"] = ()
-        return merged
+    def is_choice(self, value: str, schema: Mapping[str, Any]) -> bool:
+        """Tell whether a value is one of those that the schema lists."""
+        return any(
+            isinstance(variant.get("enum"), list) and value in variant["enum"]
+            for variant in self._variants(schema)
+        )
 
     def _followed(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         for _ in range(_MAX_REFERENCES):

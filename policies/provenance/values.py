@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from concertmaster.contracts import ToolShape
-from concertmaster.policies.provenance.addresses import email_of
 from concertmaster.policies.provenance.amounts import decimal, minor_unit
 from concertmaster.policies.provenance.folding import clean, fold, hides, shown
 from concertmaster.policies.provenance.schemas import Schemas
 from concertmaster.policies.provenance.sentences import stems
-from concertmaster.policies.provenance.wanted import Email, Number, Ways, carried, entity, text_of
+from concertmaster.policies.provenance.wanted import (
+    Number,
+    Ways,
+    carried,
+    entity,
+    mailboxes,
+    text_of,
+)
 
 __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_VALUES", "Piece", "pieces"]
 
@@ -29,8 +35,6 @@ _PLAIN_WORDS = re.compile(
 _EMPTY_WORDS = frozenset(
     "a an the of to for with and or in on at by from my your our his her their this that is".split()
 )
-_ADDRESS_SEPARATORS = re.compile(r"\s*[,;]\s*")
-_NAMED = re.compile(r"(.*?)\s*<([^<>\s]+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class _Walk:
                 continue
             # Nobody declared the key: whoever made the call chose it.
             self._spend(1)
-            yield from self._text(str(name), f"{path}{{{i}}}.key", key, {"enum": ()})
+            yield from self._text(str(name), f"{path}{{{i}}}.key", key, {})
             yield from self._any(inner, f"{path}{{{i}}}", str(name), {}, depth)
 
     def _scalar(self, value: Any, key: str) -> Ways:
@@ -137,7 +141,7 @@ class _Walk:
             yield Piece(self._name, path, embedded=self._carries)
             return
         folded = fold(seen)
-        addresses = self._addresses(folded)
+        addresses = mailboxes(folded)
         if addresses:
             yield from self._each(addresses, path)
             return
@@ -148,7 +152,7 @@ class _Walk:
             if is_address and self._carries:
                 yield Piece(self._name, path, ways, embedded=True)
             return
-        listed = "enum" in schema
+        listed = bool(schema) and self._schemas.is_choice(value, schema)
         ways = ((text_of(folded),),)
         if folded.startswith("#") and " " not in folded:
             ways = (*ways, (text_of(folded[1:]),))
@@ -164,19 +168,13 @@ class _Walk:
             number = counts[kind] = counts.get(kind, -1) + 1
             yield Piece(self._name, f"{path}:{kind}[{number}]", ways, embedded=True)
 
-    def _each(self, addresses: list[str], path: str) -> Iterator[Piece]:
-        for i, address in enumerate(addresses):
+    def _each(self, addresses: list[Ways], path: str) -> Iterator[Piece]:
+        for i, ways in enumerate(addresses):
             self._spend(1)
-            yield Piece(self._name, f"{path}[{i}]", ((Email(address),),))
+            here = f"{path}[{i}]" if len(addresses) > 1 else path
+            yield Piece(self._name, here, ways)
             if self._carries:
-                yield Piece(self._name, f"{path}[{i}]", ((Email(address),),), embedded=True)
-
-    def _addresses(self, folded: str) -> list[str]:
-        """Return the addresses of a list written as one text; nothing for other texts."""
-        if folded.count("@") < 2:
-            return []
-        parts = [email_of(part) for part in _ADDRESS_SEPARATORS.split(folded) if part]
-        return [part for part in parts if part] if len(parts) > 1 and all(parts) else []
+                yield Piece(self._name, here, ways, embedded=True)
 
     def _words(self, folded: str, *, listed: bool) -> frozenset[str]:
         """Return the words that may stand apart: of a short phrase, or of a declared choice."""

@@ -23,6 +23,8 @@ _COMMON = frozenset(
 )
 _GLANCE = 100
 _DIGIT = re.compile(r"\d")
+_LISTED = re.compile(r" ?[,;] ?")
+_NAMED = re.compile(r"([^<>@]*)<([^<> ]+)>")
 
 __all__ = [
     "Account",
@@ -37,6 +39,7 @@ __all__ = [
     "Ways",
     "carried",
     "entity",
+    "mailboxes",
     "text_of",
 ]
 
@@ -152,13 +155,10 @@ def text_of(folded: str) -> Text | Apart:
 
 
 def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] | None:
-    """Return how a text that is one number, date, address or the like can stand; None for words.
+    """Return how a text that is one number, date, link or the like can stand; None for words.
 
-    The second part tells whether it is an address, a link or an account number.
+    The second part tells whether it is a link or an account number.
     """
-    address = email_of(folded) if "@" in folded else None
-    if address:
-        return ((Email(address),),), True
     link = link_of(seen)
     if link:
         return ((Link(link),),), True
@@ -179,6 +179,27 @@ def entity(seen: str, folded: str, *, minor: bool = False) -> tuple[Ways, bool] 
         found = (Number(number or folded),)
         return ((found,) if minor else ((text_of(folded),), found)), False
     return None
+
+
+def mailboxes(folded: str) -> list[Ways]:
+    """Return how each address can stand of a folded text that holds nothing but addresses.
+
+    They may have names, `Ana <ana@x.com>`, and stand in a list. Nothing is returned for other
+    texts.
+    """
+    if "@" not in folded:
+        return []
+    parts = [_mailbox(part) for part in _LISTED.split(folded) if part]
+    return [part for part in parts if part] if all(parts) else []
+
+
+def _mailbox(part: str) -> Ways | None:
+    named = _NAMED.fullmatch(part)
+    address = email_of(named[2] if named else part)
+    if address is None:
+        return None
+    name = named[1].strip("\"' ") if named else ""
+    return ((Email(address), text_of(name)),) if name else ((Email(address),),)
 
 
 def carried(seen: str, folded: str) -> list[tuple[str, Ways]]:

@@ -108,6 +108,8 @@ def origin(name: str, value: Any, said: Any, trust: str = "principal", **shape: 
         ("to", ["bob@x.com", "ana@x.com"], "ana@x.com and bob@x.com"),
         ("to", "bob@x.com, ana@x.com", "ana@x.com and bob@x.com"),
         ("to", "bob@x.com;ana@x.com", "ana@x.com and bob@x.com"),
+        ("to", "Bob Jones <bob@x.com>", "Bob Jones has bob@x.com"),
+        ("to", '"Bob" <bob@x.com>, ana@x.com', "bob bob@x.com ana@x.com"),
         ("url", "https://good.com/Path", "see http://GOOD.com/Path/."),
         ("url", "http://good.com", "(good.com)"),
         ("url", "good.com/a_(b)", "https://good.com/a_(b)"),
@@ -293,3 +295,9 @@ def test_every_source_of_the_best_standing_is_named():
         ),
     )
     assert [(v.origin, v.sources) for v in found.values] == [("trusted", ("a", "z"))]
+
+
+def test_only_a_listed_value_is_a_choice():
+    schema = {"properties": {"x": {"anyOf": [{"enum": ["one_way"]}, {"type": "string"}]}}}
+    assert origin("x", "one_way", "one way", arguments=schema) == "principal"
+    assert origin("x", "two_way", "two way", arguments=schema) == "composed"

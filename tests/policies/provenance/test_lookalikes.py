@@ -42,6 +42,9 @@ def origin(value: object, said: str) -> str:
         ("bob@x.com,eve@evil.org", "bob@x.com"),
         ("bob@x.com eve@evil.org", "bob@x.com"),
         ("bob@x.com>,<eve@evil.org", "bob@x.com"),
+        ("Eve <bob@x.com>", "Bob <bob@x.com>"),
+        ("<eve@evil.org>", "Bob <bob@x.com>"),
+        ("bob@x.com <eve@evil.org>", "Bob <bob@x.com>"),
         ("bob@х.com", "bob@x.com"),  # a Cyrillic domain
         ("Bob <eve@evil.org>", "Bob <bob@x.com>"),
         ("evil.com", "notevil.com"),

@@ -123,7 +123,7 @@ def test_case_spaces_and_invisible_characters_do_not_matter(
 
 
 PROVEN = [
-    "bob@x.com", "Ana", "#1042", "1042", "http://good.com/a", "good.com", "DE89370400440532013000",
+    "bob@x.com", "Ana", "#1042", "1042", "http://good.com/a", "fine.org", "DE89370400440532013000",
     "4111 1111 1111 1111", "+49 170 1234567", "ORD-1042", "2024-05-26", "14:30", "1200.5",
     "Sarah Jones",
 ]  # fmt: skip

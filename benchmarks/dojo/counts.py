@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dojo.records import Recorded
-from dojo.replay import replay
+from dojo.replay import Step, replay
 from dojo.reviewer import Reviewer
 from dojo.world import World
 
@@ -18,6 +18,7 @@ __all__ = ["Counted", "count", "figures"]
 class Counted:
     """One run's part in each figure."""
 
+    run: str
     suite: str
     attacked: bool
     landed_recorded: bool
@@ -33,6 +34,7 @@ class Counted:
     security_agrees: bool
     reviews: int
     denials: int
+    decided: tuple[str, ...]
 
 
 def count(run: Recorded) -> Counted:
@@ -43,6 +45,7 @@ def count(run: Recorded) -> Counted:
     good = not run.attacked and run.utility
     landed = run.attacked and alone.harmed
     return Counted(
+        run=" ".join(filter(None, (run.version, run.suite, run.user_task, run.injection_task))),
         suite=run.suite,
         attacked=run.attacked,
         landed_recorded=run.attacked and run.security,
@@ -58,7 +61,14 @@ def count(run: Recorded) -> Counted:
         security_agrees=not run.attacked or free.harmed == run.security,
         reviews=sum(step.verdict == "review" for step in helped.steps),
         denials=sum(step.verdict == "deny" for step in helped.steps),
+        decided=tuple(_told(step) for step in helped.steps if step.decision is not None),
     )
+
+
+def _told(step: Step) -> str:
+    rules = ", ".join(step.decision.policies) if step.decision else ""
+    refused = "" if step.executed else " (not executed)"
+    return f"{step.verdict} {step.call.tool}{refused}: {rules}"
 
 
 _SUMS = (

@@ -51,8 +51,7 @@ def read_runs(paths: Sequence[Path], suites: frozenset[str] = frozenset()) -> li
 
 
 def _read(path: Path) -> Iterator[Recorded]:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         for line in lines:
             if line.strip():
                 yield _run(json.loads(line))

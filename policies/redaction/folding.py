@@ -44,16 +44,19 @@ _TABLE = _Table()
 
 @dataclass(frozen=True)
 class Folded:
-    """Folded text; `places` are the original positions of its characters, None if all the same."""
+    """Folded text; `places` are the original positions of its characters, None if all the same.
+
+    The last place is the length of the original.
+    """
 
     text: str
     places: list[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a span of the folded text stands in the original."""
+        """Return where a span stands in the original, with what is invisible after it."""
         if self.places is None:
             return start, end
-        return self.places[start], self.places[end - 1] + 1
+        return self.places[start], self.places[end]
 
 
 def fold(text: str) -> Folded:
@@ -67,7 +70,8 @@ def fold(text: str) -> Folded:
     if _INVISIBLE.search(text) is None:
         return Folded(text.translate(_TABLE))
     places = [i for i, c in enumerate(text) if _INVISIBLE.match(c) is None]
-    return Folded("".join(text[i] for i in places).translate(_TABLE), places)
+    seen = "".join([text[i] for i in places]).translate(_TABLE)
+    return Folded(seen, [*places, len(text)])
 
 
 def lowered(text: str) -> str:

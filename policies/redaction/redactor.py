@@ -175,11 +175,11 @@ class _Detectors:
             yield from ((a, b, "secret") for a, b in find_secrets(text))
         if "email" in kinds and "@" in text:
             yield from ((a, b, "email") for a, b in find_emails(text))
+        if "iban" in kinds:
+            yield from ((a, b, "iban") for a, b in find_ibans(text))
         if _MANY_DIGITS.search(text) is not None:
             if "card" in kinds:
                 yield from ((a, b, "card") for a, b in find_cards(text))
-            if "iban" in kinds:
-                yield from ((a, b, "iban") for a, b in find_ibans(text))
             if "phone" in kinds:
                 yield from ((a, b, "phone") for a, b in find_phones(text, self._regions))
         if self._patterns:

@@ -50,7 +50,7 @@ _IS = r"(?<=\s)(?:is|was|are|ist|war|est|lautet|es)(?:\s{0,2}:)?(?=\s)"
 # Read in lower case; patterns that begin with letters are searched for fast.
 _NAMED = re.compile(
     rf"(?:{_NOUN})s?(?![a-z]){_FOR}[\"']?\s{{0,3}}(?:(?P<sign>:=|=>|->|[:=])|{_IS})\s{{0,3}}"
-    r"(?:\"(?P<q>[^\"\n]{1,256})\"|'(?P<a>[^'\n]{1,256})'|(?P<v>[^\s\"']{3,1024}))"
+    r"(?:\"(?P<q>[^\"\n]{1,256})\"|'(?P<a>[^'\n]{1,256})'|(?P<v>(?:(?:basic|bearer)\s)?[^\s\"']{3,1024}))"
 )
 _THEN = r"\b\W{1,3}(?:(?:is|was|code|number|ist)\W{1,3}){0,2}"
 _CODE = re.compile(
@@ -163,7 +163,7 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
         if group == "v":
             if match["sign"] == "=":
                 value = value.partition("&")[0]
-            value = value if value[0] == "[" else value.rstrip(".,;:!?)]}>")
+            value = value.rstrip(".,;:!?)}" if value[0] in "[<" else ".,;:!?)]}>")
             spoken = match["sign"] is None
             # "tokens: 12" counts something, "token: 9f8a7c6b…" is one.
             counts = lower.startswith(("token", "sig"), match.start())

@@ -16,9 +16,9 @@ What counts as the same value
 What counts as proven
     The best standing of all sources that hold the value: principal, trusted, untrusted; a value
     that stands nowhere is composed. A date and its time may stand in different places; the worse
-    one counts. A short phrase (six words, no digits) that is no target of the tool may also be put
-    together from words of one sentence of the principal's, and a declared choice is found in words
-    (`basic_economy`). Null, what is empty and the declared default have no origin, for nobody
+    one counts. A short phrase (six words, no digits) in an argument that is no target may also be
+    put together from words of one sentence of the principal's, and a declared choice is found in
+    words (`basic_economy`). Null, what is empty and the declared default have no origin, for nobody
     chose them. True and false stand in no words, so they are composed unless they are the default.
     A text with hidden characters, and what lies beyond the limits for one call (20 levels, 2,000
     values, 200,000 characters), is composed.

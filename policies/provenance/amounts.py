@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from decimal import Context, Decimal
 
 __all__ = ["CURRENCIES", "SMALL", "decimal", "minor_unit", "number_of", "numbers"]
 
@@ -54,8 +54,13 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+# Numbers are few and texts are long: the scan is for digits, what belongs before them comes second.
+_FIRST_DIGIT = re.compile(r"\d(?<!\d\d)")
+_LEAD = re.compile(rf"(?:{_any_of(_CURRENCIES)})[ ]?-?$")
+_LEAD_ROOM = 10
 _MINOR_KEY = re.compile(r"(?:_cents|_minor|_pence)[\"']?\s?[:=]\s?[\"']?$")
 _LONGEST = 40
+_EXACT = Context(prec=200)
 
 
 CURRENCIES = frozenset(_CURRENCIES.values())
@@ -77,11 +82,11 @@ def decimal(value: int | float, *, minor: bool = False) -> str | None:
             return None
         if not minor:
             return str(value)
-        return _tidy(f"{Decimal(value).scaleb(-2):f}")
+        return _tidy(_hundredth(Decimal(value)))
     if not math.isfinite(value) or abs(value) > 1e30 or (value and abs(value) < 1e-15):
         return None
     exact = Decimal(repr(value))
-    return _tidy(f"{exact.scaleb(-2) if minor else exact:f}")
+    return _tidy(_hundredth(exact) if minor else f"{exact:f}")
 
 
 def number_of(text: str, *, minor: bool = False) -> str | None:
@@ -105,7 +110,7 @@ def numbers(text: str) -> frozenset[str]:
     """
     by_key = any(name in text for name in _MINOR_NAMES)
     found: set[str] = set()
-    for match in _NUMBER.finditer(text):
+    for match in _matches(text):
         start = match.start()
         minor = _in_cents(match) or (
             by_key and _MINOR_KEY.search(text, max(0, start - 12), start) is not None
@@ -120,6 +125,22 @@ def numbers(text: str) -> frozenset[str]:
         elif match["sep"] == " " and not match["rest"]:
             found.update(map(_tidy, match["body"].split(" ")))
     return frozenset(found)
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    end = 0
+    for digit in _FIRST_DIGIT.finditer(text):
+        at = digit.start()
+        if at < end:
+            continue
+        lead = _LEAD.search(text, max(end, at - _LEAD_ROOM), at)
+        match = _NUMBER.match(text, lead.start()) if lead else None
+        if match is None:
+            signed = at > end and text[at - 1] == "-"
+            match = _NUMBER.match(text, at - 1) if signed else _NUMBER.match(text, at)
+        if match:
+            end = match.end()
+            yield match
 
 
 _OTHER_UNITS = frozenset(["%", *"kg g km cm mm ml l h hr hrs hour hours".split()]) | frozenset(
@@ -143,7 +164,7 @@ def _value(match: re.Match[str], *, minor: bool) -> str | None:
     if rest:
         value = f"{value}.{rest[1:]}"
     value = (match["sign"] or "") + value
-    return _tidy(f"{Decimal(value).scaleb(-2):f}" if minor else value)
+    return _tidy(_hundredth(Decimal(value)) if minor else value)
 
 
 def _currency(match: re.Match[str]) -> str | None:
@@ -158,6 +179,10 @@ def _padded(match: re.Match[str]) -> bool:
     """Tell whether a number has zeros before it, as account and order numbers have."""
     body = match["body"]
     return len(body) > 1 and body.startswith("0") and match["sep"] is None
+
+
+def _hundredth(number: Decimal) -> str:
+    return f"{_EXACT.scaleb(number, -2):f}"
 
 
 def _tidy(number: str) -> str:

@@ -24,7 +24,9 @@ _ENDINGS = ("ing", "ed", "es", "s")
 
 def sentences(folded: str) -> tuple[Sentence, ...]:
     """Return the sentences of a folded text."""
-    return tuple(filter(None, (_sentence(part) for part in _END.split(folded) if part)))
+    known: dict[str, str] = {}
+    parts = (_sentence(part, known) for part in _END.split(folded) if part)
+    return tuple(filter(None, parts))
 
 
 @lru_cache(maxsize=4096)
@@ -35,7 +37,7 @@ def phrase(declared: str) -> Sentence:
 
 def stems(folded: str) -> Sentence:
     """Return the stems of the words of a folded phrase."""
-    return tuple(piece for piece in _sentence(folded) if piece != CLAUSE)
+    return tuple(piece for piece in _sentence(folded, {}) if piece != CLAUSE)
 
 
 def stem(word: str) -> str:
@@ -61,8 +63,9 @@ def stem(word: str) -> str:
     return word.removesuffix("e")
 
 
-def _sentence(text: str) -> Sentence:
-    return tuple(
-        CLAUSE if piece in ",:()" else stem(piece.rstrip(_TRAILING))
-        for piece in _PIECE.findall(text)
-    )
+def _sentence(text: str, known: dict[str, str]) -> Sentence:
+    pieces = _PIECE.findall(text)
+    for piece in pieces:
+        if piece not in known:
+            known[piece] = CLAUSE if piece in ",:()" else stem(piece.rstrip(_TRAILING))
+    return tuple([known[piece] for piece in pieces])

@@ -19,7 +19,7 @@ Standing = Literal["principal", "trusted", "untrusted"]
 """How far a source is trusted; `principal` is the principal's own words."""
 
 _MAX_LEAVES, _MAX_DEPTH, _MAX_CHARACTERS = 100_000, 64, 4_000_000
-_KEPT_CHARACTERS, _KEPT = 4_000_000, 512
+_KEPT_CHARACTERS, _KEPT = 1_000_000, 512
 
 
 @dataclass(frozen=True)

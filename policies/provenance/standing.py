@@ -43,7 +43,7 @@ def _free_before(text: str, at: int) -> bool:
         return True
     near, first = text[at - 1], text[at]
     if not _word(first):
-        return near != first
+        return near != first and not (first in _JOINERS and _word(near))
     if near == " ":
         return True
     if _word(near):

@@ -84,7 +84,6 @@ class _Walk:
         self._name = name
         self._schemas = schemas
         self._budget = budget
-        self._exact = shape.targets is not None and name in shape.targets
         self._carries = shape.targets is not None and name not in shape.targets
 
     def value(self, value: Any) -> Iterator[Piece]:
@@ -180,7 +179,7 @@ class _Walk:
         """Return the words that may stand apart: of a short phrase, or of a declared choice."""
         if listed:
             folded = folded.replace("_", " ").replace("-", " ")
-        elif self._exact or " " not in folded:
+        elif not self._carries or " " not in folded:
             return frozenset()
         if len(folded) > 120 or not _PLAIN_WORDS.fullmatch(folded):
             return frozenset()

@@ -79,6 +79,8 @@ def origin(name: str, value: Any, said: Any, trust: str = "principal", **shape: 
         ("amount_cents", 1999, "$19.99"),
         ("amount_minor", 120050, "1.200,50 EUR"),
         ("amount_pence", 50, "50p"),
+        ("amount_cents", 2000.0, "20 euros"),
+        ("total_cents", 123456789012345678901234567891, "1234567890123456789012345678.91"),
         ("amount_cents", 50, "50 cents"),
         ("amount", 0.5, "50 cents"),
         # dates and times
@@ -162,6 +164,7 @@ def test_value_is_found_in_its_other_form(name: str, value: Any, said: str):
         ("amount", 2000, "20 euros"),
         ("amount", 50, "50 cents"),
         ("amount_cents", 20, "20 euros"),
+        ("total_cents", 123456789012345678901234567892, "1234567890123456789012345678.91"),
         ("amount_cents", 5000, "5000"),
         ("amount", "20 USD", "20 euros"),
         ("currency", "USD", "20 euros"),

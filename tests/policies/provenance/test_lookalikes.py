@@ -84,6 +84,8 @@ def origin(value: object, said: str) -> str:
         ("李明", "李明华"),
         ("कमल", "कमला"),
         ("report.pdf", "/secret/report.pdf"),
+        ("/etc/passwd", "/home/ana/etc/passwd"),
+        ("/etc/", "/etc/passwd"),
         ("Bob" + "".join(chr(0xE0000 + ord(c)) for c in "secret"), "Bob"),
         ("Bob" + "\u200b" * 8, "Bob"),
         ("\u200b\u200c", "Bob"),
@@ -122,6 +124,13 @@ def test_a_choice_of_words_must_stand_whole_where_it_is_a_target():
 def test_words_apart_prove_no_more_than_short_plain_phrases(value: str):
     said = Sources(Source("s", "principal", "lunch on the 12th with Sarah; www and com"))
     assert trace(TOOL, {"title": value}, said).values[0].origin == "composed"
+
+
+def test_every_argument_of_a_tool_that_names_no_targets_must_stand_whole():
+    tool = ToolShape(name="tool", effect="write")
+    said = Sources(Source("s", "principal", "Have lunch with Bob, then write to Sarah Jones"))
+    assert trace(tool, {"title": "Lunch with Sarah"}, said).arguments("composed") == {"title"}
+    assert trace(tool, {"title": "Lunch with Bob"}, said).arguments("principal") == {"title"}
 
 
 @pytest.mark.parametrize("trust", ["trusted", "untrusted"])

@@ -47,14 +47,14 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
         unsettled = turn.unsettled()
-        if unsettled or turn.asks is not None:
-            await take_note(services, session, turn)
         if not unsettled:
+            if turn.asks is not None:
+                await take_note(services, session, turn)
             return Command(goto="supervisor")
         hint = turn.intent.name if turn.intent else None
+        grounds = await gather(services, session, hint, turn)
         fitted, results = _fitted(services, unsettled)
         proposed = await _accepted(services, session, fitted)
-        grounds = await gather(services, session, hint)
         now: list[Send] = []
         later: list[Send] = []
         for action in proposed:

@@ -83,18 +83,23 @@ class Grounds:
             yield from output_of(self.services, call)
 
 
-async def gather(services: Services, session: Session, hint: str | None) -> Grounds:
+async def gather(
+    services: Services, session: Session, hint: str | None, turn: Turn | None = None
+) -> Grounds:
     """Return what the calls of a run are judged by now.
 
     Args:
         services: the rooms.
         session: without a host there are no grounds, and no call runs.
         hint: the intent that state tells of, for policies that look at it; not authority.
+        turn: given where calls are proposed, to note what the run rests on; see `take_note`.
     """
     if not session.run:
         return Grounds(services=services, session=session, intent=hint)
     chronicle = await services.carrier.journal.read(session.run, session.thread)
     note = chronicle.note
+    if turn is not None:
+        note = _noted(services, session, turn, chronicle)
     intent = note.intent if note else hint
     return Grounds(
         services=services,
@@ -119,23 +124,25 @@ async def take_note(services: Services, session: Session, turn: Turn) -> None:
     intent was taken over from the thread's memory, which is state, counts as asked for only if
     the run before, as it was noted, ended with a question about the same intent.
     """
-    if not session.run:
-        return
-    journal = services.carrier.journal
-    chronicle = await journal.read(session.run, session.thread)
+    if session.run:
+        chronicle = await services.carrier.journal.read(session.run, session.thread)
+        _noted(services, session, turn, chronicle)
+
+
+def _noted(services: Services, session: Session, turn: Turn, chronicle: Chronicle) -> Note:
     if chronicle.note is not None and turn.asks is None:
-        return
+        return chronicle.note
     retrieved = turn.retrieved.evidence if turn.retrieved else ()
-    journal.note(
-        Note(
-            run=session.run,
-            thread=session.thread,
-            intent=turn.intent.name if turn.intent else None,
-            offered=_own(turn, chronicle.note_before),
-            asking=turn.asks is not None,
-            passages=tuple((e.document, e.version, e.start, e.end) for e in retrieved),
-        )
+    note = Note(
+        run=session.run,
+        thread=session.thread,
+        intent=turn.intent.name if turn.intent else None,
+        offered=_own(turn, chronicle.note_before),
+        asking=turn.asks is not None,
+        passages=tuple((e.document, e.version, e.start, e.end) for e in retrieved),
     )
+    services.carrier.journal.note(note)
+    return chronicle.note or note
 
 
 def _own(turn: Turn, before: Note | None) -> bool:

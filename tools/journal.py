@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 from concertmaster.audit import Trail
@@ -48,21 +49,23 @@ class Journal:
 
     def __init__(self, trail: Trail) -> None:
         self._database = trail.database
-        self._waiting: list[Entry | Note] = []
+        # By number, in order: rows are added and forgotten in different threads.
+        self._waiting: dict[int, Entry | Note] = {}
+        self._numbers = count()
         trail.beside(self._store)
 
     @property
     def waiting(self) -> bool:
-        """Whether anything was added that is not stored yet."""
-        return bool(self._waiting)
+        """Whether calls were added that are not stored yet."""
+        return any(isinstance(row, Entry) for row in self._waiting.copy().values())
 
     def add(self, entry: Entry) -> None:
         """Write down a call, to be stored with the trail."""
-        self._waiting.append(entry)
+        self._waiting[next(self._numbers)] = entry
 
     def note(self, note: Note) -> None:
         """Write down what a run rests on, to be stored with the trail; the first note stays."""
-        self._waiting.append(note)
+        self._waiting[next(self._numbers)] = note
 
     async def read(self, run: str, thread: str) -> Chronicle:
         """Return what happened on a thread so far, seen from one of its runs.
@@ -70,22 +73,22 @@ class Journal:
         Raises:
             StorageError: the rows cannot be read.
         """
-        waiting = [w for w in self._waiting if w.thread == thread]
+        waiting = [w for w in self._waiting.copy().values() if w.thread == thread]
         found = await self._database.read(lambda connection: find(connection, run, thread))
         return _overlaid(found, waiting, run)
 
     def _store(self, connection: sqlite3.Connection) -> None:
-        rows = tuple(self._waiting)
-        for row in rows:
+        rows = self._waiting.copy()
+        for row in rows.values():
             if isinstance(row, Note):
                 write_note(connection, row)
             else:
                 write_entry(connection, row)
-        self._database.after_commit(partial(self._forget, rows))
+        self._database.after_commit(partial(self._forget, tuple(rows)))
 
-    def _forget(self, rows: Iterable[Entry | Note]) -> None:
-        stored = {id(row) for row in rows}
-        self._waiting = [row for row in self._waiting if id(row) not in stored]
+    def _forget(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._waiting.pop(number, None)
 
 
 @dataclass(frozen=True)

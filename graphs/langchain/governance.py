@@ -142,10 +142,8 @@ class Governance:
         return await drive_async(passage(self, proposed), run, self.background)
 
     def _decides(self, tool: Any) -> bool:
-        """Tell whether a tool puts its calls to this governance itself."""
-        from concertmaster.graphs.langchain.tool import GovernedTool
-
-        return type(tool) is GovernedTool and tool.governance is self
+        """Tell whether a tool puts its calls to this governance itself, as `governed` makes it."""
+        return getattr(tool, "governance", None) is self
 
     def proposed(self, request: ToolCallRequest) -> Proposed:
         """Return the call of a `ToolNode`'s request."""

@@ -15,7 +15,6 @@ from pydantic import Field, PrivateAttr
 from concertmaster.contracts import new_id
 from concertmaster.errors import ToolError
 from concertmaster.graphs.langchain.describing import argument_names, as_langchain
-from concertmaster.graphs.langchain.governance import Governance
 from concertmaster.graphs.langchain.passage import drive, drive_async, passage
 from concertmaster.graphs.langchain.passing import Passing
 from concertmaster.graphs.langchain.proposed import Proposed
@@ -25,6 +24,8 @@ from concertmaster.tools.execution import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from concertmaster.graphs.langchain.governance import Governance
 
 __all__ = ["GovernedTool", "governed"]
 

@@ -30,7 +30,6 @@ from concertmaster.graphs.supervisor import RouteTable
 from concertmaster.graphs.view import PLAYBOOK_FIELDS
 from concertmaster.graphs.workspace import Workspace
 from concertmaster.policies import Call, Gate, PolicyEngine
-from concertmaster.policies import check as policy_problems
 from concertmaster.policies.conditions import Expression, Template
 from concertmaster.retrieval.knowledge import Knowledge
 from concertmaster.retrieval.loading import load
@@ -221,52 +220,10 @@ def test_readme_introduces_everybody(name: str) -> None:
 # Policies
 
 
-def policy_cases() -> list[Any]:
-    return [
-        pytest.param(name, case, id=f"{name}: {case['name']}")
-        for name in ACTING
-        for case in read(name, "policies/tests.yaml")["tests"]
-    ]
-
-
 @cache
 def gate_of(name: str) -> Gate:
     shapes = Toolbox.load(EXAMPLES / name).shapes()
     return Gate(PolicyEngine.load(EXAMPLES / name / "policies", shapes), shapes, name)
-
-
-def decide(name: str, case: dict[str, Any]) -> Any:
-    step = next(s for s in spec_of(name).workflow.steps if case["tool"] in (s.tools or ()))
-    assert step.review is not None
-    return gate_of(name).decide(
-        Call(
-            tool=case["tool"],
-            arguments=case.get("arguments", {}),
-            principal=principal_of(name, case["principal"]),
-            step=step.id,
-            allowed=step.tools or (),
-            review=step.review,
-            facts=case.get("facts"),
-        )
-    )
-
-
-@pytest.mark.parametrize(("name", "case"), policy_cases())
-def test_policies_decide_as_their_tests_say(name: str, case: dict[str, Any]) -> None:
-    decision = decide(name, case)
-    assert decision.kind == case["expect"], decision.reasons
-    if decision.kind == "review":
-        assert [n.role for n in decision.needs] == case["needs"]
-    assert set(case.get("policies", ())) <= set(decision.policies)
-
-
-@pytest.mark.parametrize("name", ACTING)
-def test_every_policy_decides_in_one_of_their_tests(name: str) -> None:
-    shapes = Toolbox.load(EXAMPLES / name).shapes()
-    assert policy_problems(EXAMPLES / name / "policies", shapes) == []
-    engine = PolicyEngine.load(EXAMPLES / name / "policies", shapes)
-    used = {p for c in read(name, "policies/tests.yaml")["tests"] for p in decide(name, c).policies}
-    assert {p.id for p in engine.policies} == used
 
 
 @pytest.mark.parametrize("name", ACTING)

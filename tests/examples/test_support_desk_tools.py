@@ -10,7 +10,7 @@ import yaml
 
 from concertmaster.contracts.spec import PrincipalsFile, ReviewSpec
 from concertmaster.errors import ToolError
-from concertmaster.policies import Call, Gate, PolicyEngine, check
+from concertmaster.policies import Call, Gate, PolicyEngine
 from concertmaster.tools import ToolContext
 from concertmaster.tools.facts import resolve_facts
 from concertmaster.tools.toolbox import Toolbox
@@ -23,7 +23,6 @@ PEOPLE = {
         yaml.safe_load((DESK / "principals.yaml").read_text("utf-8"))
     ).principals
 }
-CASES = yaml.safe_load((DESK / "policies" / "tests.yaml").read_text("utf-8"))["tests"]
 EFFECTS = {
     "refund_payment": {"order_id": 1058, "amount_cents": 3550, "reason": "damaged"},
     "change_address": {"order_id": 1077, "address": "Brink 9, 7411 BR Deventer"},
@@ -270,28 +269,6 @@ async def test_order_that_does_not_exist_belongs_to_nobody(ctx: ToolContext, nam
     arguments = {**EFFECTS.get(name, {}), "order_id": 9999}
     facts = await resolve_facts(TOOLS[name], arguments, ctx)
     assert facts["customer"] == ""
-
-
-def test_policies_are_sound():
-    assert [str(p) for p in check(DESK / "policies", TOOLS.shapes())] == []
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_policies_decide_as_their_tests_say(gate: Gate, case):
-    found = decide(gate, case["tool"], case["principal"], case["arguments"], case.get("facts"))
-    assert (found.kind, needs(found)) == (case["expect"], sorted(case.get("needs", ())))
-    assert set(case.get("policies", ())) <= set(found.policies)
-    assert found.reasons
-
-
-def test_policy_tests_are_many_and_reach_every_policy(gate: Gate):
-    reached = set()
-    for case in CASES:
-        found = decide(gate, case["tool"], case["principal"], case["arguments"], case.get("facts"))
-        reached |= set(found.policies)
-    declared = {p.id for p in PolicyEngine.load(DESK / "policies", TOOLS.shapes()).policies}
-    assert len(CASES) >= 20
-    assert declared - reached == set()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def bounded(value: object) -> Any:
         size = len(canonical(cut))
         if size > VALUE_LIMIT:
             return {"cut": f"{size} bytes", "digest": digest(cut)}
-    else:
+    elif not isinstance(cut, str | int | None):
         canonical(cut)
     return cut
 

@@ -30,8 +30,8 @@ def context_of(
     context: dict[str, Any] = {
         "args": lower(arguments, call.arguments, noun="argument"),
         "facts": lower(facts, call.facts or {}, noun="fact"),
-        "step": call.step,
-        "workspace": workspace,
+        "step": _text(call.step, "step"),
+        "workspace": _text(workspace, "workspace"),
         "label": {
             "trusted": bool(call.label.trust),
             "confidentiality": call.label.confidentiality.name,
@@ -41,7 +41,7 @@ def context_of(
         "history": _history(call.history),
     }
     if call.intent is not None:
-        context["intent"] = call.intent
+        context["intent"] = _text(call.intent, "intent")
     return context
 
 
@@ -87,3 +87,14 @@ def _past(past: Past) -> dict[str, Any]:
         "consequential": past.consequential,
         "refused": past.refused,
     }
+
+
+def _text(value: object, noun: str) -> str:
+    """Return the value if it is text; a policy that does not read it leaves this unchecked."""
+    if not isinstance(value, str):
+        raise NotLowered(f"the {noun} is no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotLowered(f"the {noun} is no text") from None
+    return value

@@ -26,6 +26,7 @@ from concertmaster.policies.bundle import Policy, read_bundle
 from concertmaster.policies.call import Call
 from concertmaster.policies.context import context_of
 from concertmaster.policies.lowering import NotLowered
+from concertmaster.policies.narrowing import View, view_of
 from concertmaster.policies.obligations import merge_duties, merge_needs, parse_obligation
 from concertmaster.policies.schema import vocabulary
 
@@ -53,6 +54,9 @@ class PolicyEngine:
         self._words = vocabulary(shapes)
         schema = self._words.cedar_schema()
         self._schema = cedarpy.Schema.from_json_str(json.dumps(schema))
+        self._views = {
+            tool: view_of(schema, tool, (p.text for p in self.governing(tool))) for tool in shapes
+        }
         self._shapes = dict(shapes)
         self._tools = {name: _tool_entity(name, shape) for name, shape in shapes.items()}
         self._slices = self._sliced()
@@ -76,6 +80,10 @@ class PolicyEngine:
             )
         return cls(found.policies, shapes)
 
+    def schema(self) -> dict[str, Any]:
+        """Return the schema against which policies are read, in Cedar's JSON form."""
+        return self._words.cedar_schema()
+
     def governing(self, tool: str) -> tuple[Policy, ...]:
         """Return the policies to which calls of this tool are put."""
         return tuple(p for p in self.policies if p.governs(tool))
@@ -93,15 +101,24 @@ class PolicyEngine:
             return Deny(**about, reasons=(f"the policies know no tool {call.tool!r}",))
         policies, parsed = self._slices[call.tool]
         try:
-            result = self.ask(call, provenance, workspace, parsed)
+            view = self._views[call.tool]
+            result = self.ask(call, provenance, workspace, parsed, view=view)
         except NotLowered as error:
             return Deny(**about, reasons=(f"the call cannot be put to the policies: {error}",))
         return _decided(result, policies, call.tool, about)
 
     def ask(
-        self, call: Call, provenance: Provenance, workspace: str, parsed: PolicySet
+        self,
+        call: Call,
+        provenance: Provenance,
+        workspace: str,
+        parsed: PolicySet,
+        *,
+        view: View | None = None,
     ) -> AuthzResult:
         """Return Cedar's bare answer to any parsed policies; it decides nothing.
+
+        `view` is what these policies read; without one they see everything, which costs time.
 
         Raises:
             NotLowered: the call cannot be put to policies.
@@ -109,6 +126,8 @@ class PolicyEngine:
         """
         shape = self._shapes[call.tool]
         context = context_of(call, provenance, shape, self._words, workspace)
+        if view is not None:
+            context = view.shown(context)
         return self._cedar.is_authorized(
             {
                 "principal": {"type": "User", "id": call.principal.id},
@@ -118,7 +137,7 @@ class PolicyEngine:
             },
             parsed,
             self._entities(call.principal, call.tool),
-            self._schema,
+            view.schema if view is not None else self._schema,
         )
 
     def _sliced(self) -> dict[str, tuple[tuple[Policy, ...], PolicySet]]:

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from queue import SimpleQueue
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,9 @@ _MOST_LEFT_BEHIND = 256
 _GRACE = 0.5
 
 _lock = threading.Lock()
+_MOST_IDLE = 8
+_idle: list[SimpleQueue[Callable[[], None]]] = []
+"""What threads that have nothing to do wait on: starting one costs more than most calls."""
 _left_behind: Counter[str] = Counter()
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -148,10 +152,30 @@ async def _threaded(function: Callable[..., Any], arguments: dict[str, Any], wor
         if not answer.done():
             answer.set_result((value, error))
 
-    threading.Thread(target=run, name="concertmaster-tool", daemon=True).start()
+    _hand_over(run)
     value, error = await answer
     if isinstance(error, Exception):
         raise error
     if error is not None:
         raise CallStopped(f"it raised {type(error).__name__}")
     return value
+
+
+def _hand_over(run: Callable[[], None]) -> None:
+    """Have a waiting thread do it, or a new one; one that hangs never waits again."""
+    with _lock:
+        tasks = _idle.pop() if _idle else None
+    if tasks is None:
+        tasks = SimpleQueue()
+        name = "concertmaster-tool"
+        threading.Thread(target=_serve, args=(tasks,), name=name, daemon=True).start()
+    tasks.put(run)
+
+
+def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        tasks.get()()
+        with _lock:
+            if len(_idle) >= _MOST_IDLE:
+                return
+            _idle.append(tasks)

@@ -1,10 +1,12 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.contracts import canonical, digest, plain_text
+from concertmaster.contracts.base import _plain
 
 json_values = st.recursive(
     st.none()
@@ -29,6 +31,11 @@ def test_digest_does_not_depend_on_the_order_of_keys(value):
 def test_canonical_form_is_json_and_stable(value):
     once = canonical(value)
     assert canonical(json.loads(once)) == once
+
+
+@given(json_values)
+def test_canonical_form_is_that_of_the_standard(value):
+    assert canonical(value) == rfc8785.dumps(_plain(value))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"x": "\ud800"}, {1, 2}, b"x"])

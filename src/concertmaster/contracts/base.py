@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,9 +31,27 @@ def canonical(value: object) -> bytes:
         ValueError: the value is not plain JSON (NaN, lone surrogates, other types).
     """
     try:
+        if _simple(value):
+            return _ENCODER.encode(value).encode()
         return rfc8785.dumps(_plain(value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise ValueError(f"not plain JSON: {error}") from error
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_SAFE = 2**53 - 1
+
+
+def _simple(value: Any) -> bool:
+    """Tell whether the standard library's encoder writes the same: no floats, ASCII keys only."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_SAFE <= value <= _SAFE)
+    if kind is dict:
+        return all(type(k) is str and k.isascii() and _simple(v) for k, v in value.items())
+    return (kind is list or kind is tuple) and all(_simple(item) for item in value)
 
 
 def _plain(value: object) -> Any:

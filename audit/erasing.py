@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from itertools import pairwise
 
 from concertmaster.audit.trail import Trail
 from concertmaster.contracts import digest
 
-__all__ = ["erase_events"]
+__all__ = ["erase_events", "thread_digest"]
 
 _RANGES = 500
 """How many ranges one event names, so that it stays within what an event may hold."""
 
 
 def erase_events(
-    connection: sqlite3.Connection, trail: Trail, thread: str, *, by: str, why: str
+    connection: sqlite3.Connection,
+    trail: Trail,
+    thread: str,
+    *,
+    by: str,
+    why: str,
+    runs: Iterable[str] = (),
 ) -> int:
     """Erase within the caller's transaction what the trail holds of a thread; return how much.
 
@@ -28,12 +36,14 @@ def erase_events(
         thread: its id.
         by: who asked for it.
         why: the reason, without anything personal.
+        runs: of the thread, so that an event which names its run alone is erased, too.
     """
     trail.store(connection)
     rows = connection.execute(
         "SELECT l.n, l.id FROM audit_links l JOIN audit_events e ON e.id = l.id"
-        " WHERE l.stream = ? AND e.workspace = ? AND e.thread = ? ORDER BY l.n",
-        (trail.workspace, trail.workspace, thread),
+        " WHERE l.stream = ?1 AND e.workspace = ?1"
+        " AND (e.thread = ?2 OR e.run IN (SELECT value FROM json_each(?3))) ORDER BY l.n",
+        (trail.workspace, thread, json.dumps(list(runs))),
     ).fetchall()
     if not rows:
         return 0
@@ -45,7 +55,7 @@ def erase_events(
             actor=by,
             events=sum(last - first + 1 for first, last in some),
             places=some,
-            thread_digest=digest({"thread": thread}),
+            thread_digest=thread_digest(thread),
         )
         for some in (places[at : at + _RANGES] for at in range(0, len(places), _RANGES))
     ]
@@ -55,6 +65,11 @@ def erase_events(
     connection.executemany("DELETE FROM audit_events WHERE id = ?", [(r["id"],) for r in rows])
     trail.store(connection, *told)
     return len(rows)
+
+
+def thread_digest(thread: str) -> str:
+    """Return by what the event that tells of an erasure knows the thread."""
+    return digest({"thread": thread})
 
 
 def _ranges(places: list[int]) -> list[list[int]]:

@@ -216,12 +216,10 @@ def _ends_a_line(path: Path) -> bool:
 def _parsed(line: str) -> SignedHead | None:
     try:
         raw = json.loads(line)
-        head = SignedHead(
-            **{name: str(raw[name]) for name in _TEXTS},
-            **{name: bytes.fromhex(raw[name]) for name in _HASHES},
-            n=raw["n"],
-            signature=b64decode(raw["signature"], validate=True),
-        )
+        fields: dict[str, Any] = {name: str(raw[name]) for name in _TEXTS}
+        fields |= {name: bytes.fromhex(raw[name]) for name in _HASHES}
+        signature = b64decode(raw["signature"], validate=True)
+        head = SignedHead(**fields, n=raw["n"], signature=signature)
     except (ValueError, KeyError, TypeError):
         return None
     # A line says what it says in one way only, so that a changed byte always shows.

@@ -20,9 +20,11 @@ from concertmaster.errors import StorageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Signer", "check_signature", "key_id", "public_keys"]
+__all__ = ["PRIVATE", "Signer", "check_signature", "key_id", "public_keys"]
 
-_PRIVATE = "audit.key"
+PRIVATE = "audit.key"
+"""The name of the file that is kept secret."""
+
 _ID_CHARACTERS = 16
 
 
@@ -33,6 +35,13 @@ class Signer:
         self._key = key
         self.public = key.public_key().public_bytes_raw()
         self.key_id = key_id(self.public)
+
+    @classmethod
+    def generate(cls) -> Signer:
+        """Return a signer with a new pair, which lies in no folder yet; see `keep`."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return cls(Ed25519PrivateKey.generate())
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64 bytes of the signature."""
@@ -47,7 +56,7 @@ class Signer:
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        path = folder / _PRIVATE
+        path = folder / PRIVATE
         try:
             if not path.exists():
                 return cls.rotate(folder)
@@ -69,24 +78,29 @@ class Signer:
         Raises:
             StorageError: the folder cannot be written.
         """
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        signer = cls.generate()
+        signer.keep(folder)
+        return signer
 
-        key = Ed25519PrivateKey.generate()
-        signer = cls(key)
-        path = folder / _PRIVATE
+    def keep(self, folder: Path) -> None:
+        """Have this pair sign from now on in a folder of keys.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        path = folder / PRIVATE
         fresh = path.with_suffix(".new")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _publish(folder, signer)
+            _publish(folder, self)
             fresh.unlink(missing_ok=True)
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                f.write(b64encode(key.private_bytes_raw()) + b"\n")
+                f.write(b64encode(self._key.private_bytes_raw()) + b"\n")
                 f.flush()
                 os.fsync(f.fileno())
             fresh.replace(path)
         except OSError as error:
             raise _unusable(path, error) from None
-        return signer
 
 
 def key_id(public: bytes) -> str:

@@ -65,6 +65,7 @@ EventType = Literal[
     "knowledge.ingested",
     "audit.erased",
     "audit.rotated",
+    "audit.unsigned",
 ]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from concertmaster.storage import storage_error
 
-__all__ = ["checkpointer", "mend", "prune"]
+__all__ = ["ASIDE", "checkpointer", "mend", "prune"]
 
 _LOG = logging.getLogger("concertmaster.orchestrator")
 _PARTS = ("channel_values", "channel_versions", "versions_seen")
-_ASIDE = "\n damaged: "
+ASIDE = "\n damaged: "
 """Before the thread id of states that were set aside; no thread can have such an id."""
 
 
@@ -98,7 +98,7 @@ async def _set_aside(saver: Any, thread: str) -> bool:
             await saver.conn.execute(
                 f"UPDATE {table} SET thread_id = ? WHERE thread_id = ? AND checkpoint_ns = ''"
                 " AND checkpoint_id = ?",
-                (f"{_ASIDE}{thread}", thread, newest),
+                (f"{ASIDE}{thread}", thread, newest),
             )
         await saver.conn.commit()
         return True

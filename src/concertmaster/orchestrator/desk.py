@@ -28,6 +28,8 @@ from concertmaster.errors import (
     UnknownRun,
 )
 from concertmaster.graphs.compile import Graph
+from concertmaster.orchestrator.auditing import Signing
+from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
@@ -76,6 +78,8 @@ class Desk:
         self.library = library
         self._segments = segments
         self._life = Lifecycle(services, people, runs, segments)
+        self._signing = Signing(home.path, services.trail)
+        self._forgetting = Forgetting(services, runs, segments, self._life, self._signing)
 
     @property
     def name(self) -> str:
@@ -230,6 +234,30 @@ class Desk:
         async with self.home.busy():
             return await self._life.recover()
 
+    async def forget(
+        self, thread: str, *, by: Principal | str, why: str, force: bool = False
+    ) -> Forgotten:
+        """Erase a thread everywhere in the home; the audit trail still verifies without it.
+
+        Messages, answers, runs, checkpoints, plans, approvals, results and the content of the
+        trail's events go. A thread that was erased before is cleared away again.
+
+        Args:
+            thread: its id.
+            by: who asks: its owner, or somebody with the role of the workflow's owner.
+            why: the reason. It is kept, so it may name neither the person nor the thread.
+            force: cancel what runs or waits on the thread first.
+
+        Raises:
+            UnknownRun: there is no such thread.
+            ThreadForbidden: this person may not erase it.
+            RequestError: something on it runs or waits, or the reason names the person or nothing.
+            StorageError: there is no room for writing the database anew.
+        """
+        who = self.people.admit(by)
+        async with self.home.busy():
+            return await self._forgetting.forget(thread, who, why, force=force)
+
     async def _take(
         self,
         text: str,
@@ -255,4 +283,5 @@ class Desk:
         """Write what is left, and let go of the models' connections."""
         with contextlib.suppress(StorageError, HomeError):
             await self.services.trail.flush()
+        await self._signing.close()
         await self.services.models.aclose()

@@ -1,0 +1,144 @@
+"""What a home's database and folders hold of a thread, table by table, and taking it away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from concertmaster.orchestrator.checkpoints import ASIDE
+from concertmaster.storage import Database
+
+__all__ = ["KEPT", "erase_rows", "keyed", "purge", "references", "unreferenced"]
+
+KEPT = frozenset(
+    {
+        "audit_erasures",
+        "audit_events",
+        "audit_links",
+        "audit_signed",
+        "effects",
+        "schema_versions",
+        "sqlite_sequence",
+    }
+)
+"""Tables whose rows stay. The trail is erased by its own room, of effects the personal part is."""
+
+_KEYS = {
+    "thread": "thread",
+    "thread_id": "thread",
+    "run": "run",
+    "run_id": "run",
+    "approval": "approval",
+    "approval_id": "approval",
+}
+_REFERENCE = re.compile(rb"artifact:([0-9a-f]{64})")
+_SETTLING = 60.0
+"""Seconds for which a new file that nothing names yet may be on its way into a row."""
+
+
+def keyed(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """Return, by table, which columns say of which thread, run or approval a row is."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    found = {}
+    for (name,) in tables:
+        if name in KEPT:
+            continue
+        columns = [row["name"] for row in connection.execute(f'PRAGMA table_xinfo("{name}")')]
+        found[name] = {c: _KEYS[c] for c in columns if c in _KEYS}
+        if name == "threads":
+            found[name] = {"id": "thread"}
+    return found
+
+
+def erase_rows(connection: sqlite3.Connection, thread: str, runs: Iterable[str]) -> None:
+    """Delete within the caller's transaction every row of a thread, and blank those of effects.
+
+    A table is covered if it says of which thread, run or approval its rows are.
+    """
+    connection.execute("PRAGMA defer_foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    runs = list(runs)
+    approvals = [
+        row[0] for row in connection.execute("SELECT id FROM approvals WHERE thread = ?", (thread,))
+    ]
+    wanted = {
+        "thread": json.dumps([thread, f"{ASIDE}{thread}"]),
+        "run": json.dumps(runs),
+        "approval": json.dumps(approvals),
+    }
+    for table, columns in keyed(connection).items():
+        for column, kind in columns.items():
+            connection.execute(
+                f'DELETE FROM "{table}" WHERE "{column}" IN (SELECT value FROM json_each(?))',
+                (wanted[kind],),
+            )
+    connection.execute(
+        "UPDATE effects SET result = NULL, reference = NULL, why = '', thread = NULL,"
+        " on_behalf_of = NULL, settled_by = NULL"
+        " WHERE thread = ? OR run IN (SELECT value FROM json_each(?))",
+        (thread, wanted["run"]),
+    )
+
+
+def references(
+    connection: sqlite3.Connection, thread: str | None = None, runs: Iterable[str] = ()
+) -> frozenset[str]:
+    """Return which large results the rows name: those of a thread, or of all if none is given."""
+    wanted = {"thread": json.dumps([thread, f"{ASIDE}{thread}"]), "run": json.dumps(list(runs))}
+    found: set[bytes] = set()
+    tables = keyed(connection) | {"effects": {"thread": "thread", "run": "run"}}
+    for table, columns in tables.items():
+        limits = [(c, wanted[kind]) for c, kind in columns.items() if kind in wanted]
+        clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c, _ in limits)
+        if thread is not None and not clause:
+            continue
+        where = f" WHERE {clause}" if thread is not None else ""
+        values = [value for _, value in limits] if thread is not None else []
+        for row in connection.execute(f'SELECT * FROM "{table}"{where}', values):
+            for value in row:
+                if isinstance(value, str | bytes):
+                    raw = value.encode("utf-8", "replace") if isinstance(value, str) else value
+                    found.update(_REFERENCE.findall(raw))
+    return frozenset(name.decode() for name in found)
+
+
+def unreferenced(folder: Path, named: frozenset[str], kept: frozenset[str]) -> list[Path]:
+    """Return the large results that no row names any more.
+
+    Args:
+        folder: where they lie.
+        named: those that the erased rows named.
+        kept: those that the remaining rows name.
+    """
+    settled = time.time() - _SETTLING
+    return [
+        file
+        for file in folder.glob("??/*.json")
+        if file.stem not in kept and (file.stem in named or file.stat().st_mtime < settled)
+    ]
+
+
+async def purge(database: Database) -> bool:
+    """Write the database's file anew without what was deleted; tell whether the log is empty, too.
+
+    Raises:
+        StorageError: there is no room for it; what was deleted is gone for every reader of the
+            tables, but bytes of it remain in the file.
+    """
+    async with database.writing:
+        await database.read(lambda c: c.execute("VACUUM").fetchall())
+        for _ in range(20):
+            if await database.read(_emptied):
+                return True
+            await asyncio.sleep(0.1)
+    return False
+
+
+def _emptied(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return row is not None and row[0] == 0

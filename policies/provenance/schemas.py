@@ -21,6 +21,10 @@ class Schemas:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
 
+    def declares(self, name: str) -> bool:
+        """Tell whether a tool has the argument; without any schema it may have all."""
+        return not self._root or self.property(self._root, name) is not None
+
     def argument(self, name: str) -> Mapping[str, Any]:
         """Return the schema of an argument; an empty one if there is none."""
         return self.property(self._root, name) or _NONE

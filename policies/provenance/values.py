@@ -65,16 +65,25 @@ def pieces(shape: ToolShape, arguments: Mapping[str, Any]) -> Iterator[Piece]:
     """Yield the values of a call; those that nobody chose are left out.
 
     Nobody chooses null, what is empty, and what equals the declared default. What lies beyond
-    the limits is one piece that stands nowhere.
+    the limits is one piece that stands nowhere. So is an argument that the tool does not declare;
+    it is named by its place alone, for its name is anybody's text. The order of keys does not
+    matter.
     """
     schemas = Schemas(shape.arguments)
     budget = _Budget()
-    for name, value in arguments.items():
+    for i, name in enumerate(sorted(arguments)):
+        if not schemas.declares(name):
+            yield Piece(f"{{{i}}}", f"{{{i}}}", embedded=True)
+            continue
         try:
-            found = list(_Walk(shape, str(name), schemas, budget).value(value))
+            found = list(_Walk(shape, name, schemas, budget).value(arguments[name]))
         except _Spent:
-            found = [Piece(str(name), str(name), embedded=True)]
+            found = [Piece(name, name, embedded=True)]
         yield from found
+
+
+def _name(item: tuple[Any, Any]) -> str:
+    return str(item[0])
 
 
 class _Walk:
@@ -114,7 +123,7 @@ class _Walk:
                 self._spend(0, 1)
                 yield from self._any(inner, f"{path}[{i}]", key, items, depth)
             return
-        for i, (name, inner) in enumerate(value.items()):
+        for i, (name, inner) in enumerate(sorted(value.items(), key=_name)):
             self._spend(0, 1)
             known = self._schemas.property(schema, str(name))
             if known is not None:

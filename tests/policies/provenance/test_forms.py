@@ -304,3 +304,20 @@ def test_only_a_listed_value_is_a_choice():
     schema = {"properties": {"x": {"anyOf": [{"enum": ["one_way"]}, {"type": "string"}]}}}
     assert origin("x", "one_way", "one way", arguments=schema) == "principal"
     assert origin("x", "two_way", "two way", arguments=schema) == "composed"
+
+
+def test_undeclared_arguments_are_composed_and_not_named():
+    tool = ToolShape(name="tool", effect="write", arguments={"properties": {"to": {}}})
+    said = Sources(Source("s", "principal", "Bob, 4111 1111 1111 1111"))
+    found = trace(tool, {"to": "Bob", "4111 1111 1111 1111": "Bob"}, said)
+    assert [(v.argument, v.path, v.origin, v.embedded) for v in found.values] == [
+        ("{0}", "{0}", "composed", True),
+        ("to", "to", "principal", False),
+    ]
+
+
+def test_the_order_of_keys_does_not_matter():
+    tool = ToolShape(name="tool", effect="write")
+    said = Sources(Source("s", "principal", "Bob"))
+    first = trace(tool, {"to": "Bob", "by": {"x": "Eve", "y": "Bob"}}, said)
+    assert trace(tool, {"by": {"y": "Bob", "x": "Eve"}, "to": "Bob"}, said) == first

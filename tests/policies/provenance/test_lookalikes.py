@@ -84,7 +84,7 @@ def origin(value: object, said: str) -> str:
         ("李明", "李明华"),
         ("कमल", "कमला"),
         ("report.pdf", "/secret/report.pdf"),
-        ("/etc/passwd", "/home/ana/etc/passwd"),
+        ("/etc/passwd", "/srv/ana/etc/passwd"),
         ("/etc/", "/etc/passwd"),
         ("Bob" + "".join(chr(0xE0000 + ord(c)) for c in "secret"), "Bob"),
         ("Bob" + "\u200b" * 8, "Bob"),
@@ -105,8 +105,8 @@ def test_a_choice_of_words_must_stand_whole_where_it_is_a_target():
     said = Sources(Source("s", "principal", "Have lunch with Bob, then write to Sarah Jones"))
     found = trace(TOOL, {"to": "Bob Jones", "title": "Lunch with Sarah"}, said)
     assert [(v.argument, v.origin) for v in found.values] == [
-        ("to", "composed"),
         ("title", "principal"),
+        ("to", "composed"),
     ]
 
 

@@ -15,7 +15,13 @@ TOOL = ToolShape(
     effect="write",
     targets=("to", "amount_cents"),
     asks=("send", "cancel order"),
-    arguments={"properties": {"kind": {"enum": ["one_way", "return"]}, "n": {"default": 3}}},
+    arguments={
+        "properties": {
+            "kind": {"enum": ["one_way", "return"]},
+            "n": {"default": 3},
+            **{name: {} for name in ("to", "body", "amount_cents", "fields")},
+        }
+    },
 )
 
 TOKENS = (

@@ -88,4 +88,4 @@ def test_many_threads_can_trace_at_once():
     assert len(found) == 8
     assert all(one == found[0] for one in found)
     assert [v.origin for v in found[0].values] == ["trusted"] * 4
-    assert found[0].values[3].sources == ("s3",)
+    assert found[0].values[2].sources == ("s3",)

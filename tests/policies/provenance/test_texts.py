@@ -154,7 +154,7 @@ def test_long_text_with_a_change_is_composed():
     ],
 )
 def test_more_than_the_limits_is_composed_and_carried(value: Any):
-    found = trace(MAIL, {"to": "Bob", "body": value}, Sources(Source("m", "principal", "Bob x")))
+    found = trace(MAIL, {"at": "Bob", "body": value}, Sources(Source("m", "principal", "Bob x")))
     assert found.values[0].origin == "principal"
     assert "body" in found.arguments("composed")
     assert "body" in found.unproven(embedded=True)

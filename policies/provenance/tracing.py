@@ -40,7 +40,7 @@ def trace(
     >>> said = Sources(Source("message-1", "principal", "Please pay Ana 20 euros"))
     >>> found = trace(pay, {"to": "Ana", "amount": 20, "memo": "Hi"}, said)
     >>> [(value.path, value.origin) for value in found.values]
-    [('to', 'principal'), ('amount', 'principal'), ('memo', 'composed')]
+    [('amount', 'principal'), ('memo', 'composed'), ('to', 'principal')]
     >>> found.asked
     True
     """

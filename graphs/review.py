@@ -63,12 +63,17 @@ def make_review(services: Services, sessions: Sessions) -> Any:
 
     async def human_review(
         payload: Position, config: RunnableConfig, runtime: Runtime[Context]
-    ) -> Command[Literal["act"]]:
+    ) -> Command[Literal["act", "human_review"]]:
         session = sessions.of(runtime, thread_of(config))
         position = payload.get("position", -1)
-        while (approval := await _pending(services.approvals, session, position)) is not None:
+        approval = await _pending(services.approvals, session, position)
+        if approval is not None:
             answer = interrupt(hitl_request(approval))
             await _from_inbox(services, sessions, runtime, approval, answer)
+            if await _pending(services.approvals, session, position) is not None:
+                # A task that interrupts twice is handed its first resume value again, now on
+                # behalf of whoever resumes next. So each task asks once.
+                return Command(goto=Send("human_review", payload))
         return Command(goto=Send("act", payload))
 
     return human_review

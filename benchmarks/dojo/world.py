@@ -33,6 +33,12 @@ def suite_of(version: str, name: str) -> Any:
     return get_suite(version, name)
 
 
+@lru_cache(maxsize=4)
+def _loaded(version: str, name: str, injections: tuple[tuple[str, str], ...]) -> Any:
+    """Return an environment as it is before anything happens, read once for all replays."""
+    return suite_of(version, name).load_and_inject_default_environment(dict(injections))
+
+
 class World:
     """One run's environment. Calls change it; the suite's checkers judge what came of it."""
 
@@ -42,8 +48,8 @@ class World:
         self._injection = (
             self._suite.injection_tasks[run.injection_task] if run.injection_task else None
         )
-        loaded = self._suite.load_and_inject_default_environment(run.injections)
-        self.environment = self._user_task.init_environment(loaded)
+        loaded = _loaded(run.version, run.suite, tuple(sorted(run.injections.items())))
+        self.environment = self._user_task.init_environment(loaded.model_copy(deep=True))
         self.before = self.environment.model_copy(deep=True)
         self._runtime = FunctionsRuntime(self._suite.tools)
         self._executed: list[FunctionCall] = []

@@ -17,7 +17,7 @@ from concertmaster.policies.trials import Setting, StepRules, TestsFile
 from concertmaster.policies.trials.findings import Surroundings
 from concertmaster.tools.toolbox import Toolbox
 
-__all__ = ["read_table", "setting_of", "surroundings_of", "tables_of"]
+__all__ = ["bare_setting", "read_table", "setting_of", "surroundings_of", "tables_of"]
 
 
 def setting_of(workspace: Workspace) -> Setting:
@@ -48,6 +48,23 @@ def setting_of(workspace: Workspace) -> Setting:
         validate=_fitting(toolbox),
         endorsed=_endorsed(toolbox),
         constants=lambda intent: tuple(constants_in(spec, intent)),
+    )
+
+
+def bare_setting(policies: Path, toolbox: Toolbox) -> Setting:
+    """Return what calls are tried in for policies and tools without a workspace around them.
+
+    Step and workspace are called as in the middleware for other people's agents.
+
+    Raises:
+        PolicyError: the policies are not sound.
+    """
+    shapes = toolbox.shapes()
+    return Setting(
+        engine=PolicyEngine.load(policies, shapes),
+        shapes=shapes,
+        validate=_fitting(toolbox),
+        endorsed=_endorsed(toolbox),
     )
 
 

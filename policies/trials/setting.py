@@ -29,6 +29,7 @@ from concertmaster.policies.trials.cases import CallCase, CaseError, completed
 __all__ = ["Setting", "StepRules", "Trial", "call_of", "near", "try_out"]
 
 _LISTED = 8
+_AGENT = "agent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Setting:
 
     engine: PolicyEngine
     shapes: Mapping[str, ToolShape]
-    workspace: str = "workspace"
+    workspace: str = _AGENT
     steps: Mapping[str, StepRules] = field(default_factory=dict)
     people: Mapping[str, Principal] = field(default_factory=dict)
     intents: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -93,9 +94,12 @@ class Setting:
         if isinstance(case.principal, Principal):
             return case.principal
         known = self.people.get(case.principal)
-        if known is None:
-            raise _unknown("principal", "principal", case.principal, self.people)
-        return known
+        if known is not None:
+            return known
+        error = _unknown("principal", "principal", case.principal, self.people)
+        if not self.people:
+            error.hint = f"write a whole one: {{id: {case.principal}, roles: […]}}"
+        raise error
 
     def step_of(self, case: CallCase) -> tuple[str, StepRules]:
         """Return the step that proposes a call: the named one, or the first that lists its tool.
@@ -106,7 +110,7 @@ class Setting:
         if case.step is not None and case.step not in self.steps and self.steps:
             raise _unknown("step", "step that calls tools", case.step, self.steps)
         if not self.steps:
-            return case.step or "executor", StepRules(tools=tuple(self.shapes))
+            return case.step or _AGENT, StepRules(tools=tuple(self.shapes))
         listing = (name for name, rules in self.steps.items() if case.tool in rules.tools)
         chosen = case.step or next(listing, next(iter(self.steps)))
         return chosen, self.steps[chosen]

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from concertmaster.contracts import ToolShape
-from concertmaster.errors import ConfigError, ToolError
+from concertmaster.errors import ConfigError
 from concertmaster.graphs.problems import Problem
-from concertmaster.graphs.sources import Source
-from concertmaster.graphs.trials import setting_of, surroundings_of
-from concertmaster.graphs.validation import validate
+from concertmaster.graphs.trials import bare_setting, setting_of, surroundings_of
 from concertmaster.graphs.workspace import Workspace, read_workspace
 from concertmaster.policies.bundle import Policy
 from concertmaster.policies.engine import PolicyEngine
-from concertmaster.policies.trials import CallCase, Finding, Setting, findings
+from concertmaster.policies.trials import Finding, Setting, findings
 from concertmaster.policies.trials.findings import Surroundings
-from concertmaster.tools.declaration import Tool, ToolContext
-from concertmaster.tools.facts import resolve_facts
+from concertmaster.tools.declaration import Tool
 from concertmaster.tools.toolbox import Toolbox
 
-__all__ = ["Checked", "Opened", "checked", "opened", "read_call", "resolved"]
+__all__ = ["Checked", "Opened", "checked", "opened"]
 
 _LARGEST = 2_000_000
 
@@ -53,28 +47,38 @@ class Checked:
         return tuple(name for name in self.shapes if any(p.governs(name) for p in permits))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A workspace with what its calls are tried in."""
+    """What calls are tried in. `workspace` is its folder, None for a bare folder of policies."""
 
-    workspace: Workspace
     setting: Setting
-
-    @property
-    def policies(self) -> Path:
-        """The folder of its policies and tables."""
-        return self.workspace.policies or Path(self.workspace.path or ".") / "policies"
+    toolbox: Toolbox
+    policies: Path
+    workspace: Path | None = None
 
 
-def opened(folder: Path) -> Opened:
-    """Read a workspace for trying calls out.
+def opened(folder: Path, tools: str | None = None) -> Opened:
+    """Read a workspace for trying calls out, or a bare folder of policies with its tools.
 
     Raises:
         WorkspaceError: it cannot be read.
         PolicyError: its policies are not sound.
+        ConfigError: a bare folder is named without its tools.
     """
-    workspace = Workspace.load(folder)
-    return Opened(workspace, setting_of(workspace))
+    place, is_workspace = _place(folder, tools)
+    if not is_workspace:
+        toolbox, wrong = _tools(str(tools))
+        if wrong:
+            listed = "; ".join(f"{f.place}: {f.message}" for f in wrong)
+            raise ConfigError(f"the tools cannot be used: {listed}", hint="put them right first")
+        return Opened(setting=bare_setting(place, toolbox), toolbox=toolbox, policies=place)
+    workspace = Workspace.load(place)
+    return Opened(
+        setting=setting_of(workspace),
+        toolbox=workspace.toolbox,
+        policies=workspace.policies or place / "policies",
+        workspace=place,
+    )
 
 
 def checked(folder: Path, tools: str | None) -> Checked:
@@ -83,12 +87,7 @@ def checked(folder: Path, tools: str | None) -> Checked:
     Raises:
         ConfigError: a bare folder is named without its tools.
     """
-    place = folder.expanduser()
-    if place.name == "policies" and (place.parent / "workflow.yaml").is_file() and tools is None:
-        place = place.parent
-    is_workspace = (place / "workflow.yaml").is_file()
-    if not is_workspace:
-        _expect_policies(place, tools)
+    place, is_workspace = _place(folder, tools)
     shapes: Mapping[str, ToolShape] = {}
     around, wrong, policies = Surroundings(), [], place
     if is_workspace:
@@ -97,89 +96,14 @@ def checked(folder: Path, tools: str | None) -> Checked:
         wrong = [_finding(p) for p in problems if p.severity == "error"]
         if workspace is not None:
             shapes, around = _shapes(workspace.toolbox, wrong), surroundings_of(workspace)
-    if tools is not None:
-        toolbox, wrong = _tools(tools)
+    else:
+        toolbox, wrong = _tools(str(tools))
         shapes = _shapes(toolbox, wrong)
-        places = {n: t.source for n, t in toolbox.items() if t.source}
-        around = replace(around, places=places)
+        around = Surroundings(places={n: t.source for n, t in toolbox.items() if t.source})
     if not shapes and wrong:
         # Without tools every policy looks wrong.
         return Checked(folder=policies, found=tuple(wrong), shapes={})
     return _judged(policies, shapes, around, wrong)
-
-
-def read_call(given: str) -> CallCase:
-    """Read a call from JSON, a file, or standard input.
-
-    Raises:
-        ConfigError: it cannot be read or does not describe a call.
-    """
-    where, text = _text(given)
-    try:
-        value = json.loads(text, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"{where} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}",
-            hint='write {"tool": "…", "arguments": {…}, "principal": "…"}',
-        ) from None
-    except (ValueError, RecursionError) as error:
-        told = "it nests too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ConfigError(f"{where} cannot be read: {told}") from None
-    case, problems = validate(CallCase, Source(Path(where), value))
-    if problems:
-        told = "; ".join(
-            p.message.replace("the file", "it", 1) + (f" ({p.hint})" if p.hint else "")
-            for p in problems
-        )
-        raise ConfigError(f"{where} describes no call: {told}", hint=_KEYS)
-    found: CallCase = case
-    return found
-
-
-_KEYS = f"its keys are {', '.join(CallCase.model_fields)}"
-
-
-async def resolved(case: CallCase, place: Opened, home: Path | None) -> tuple[CallCase, str | None]:
-    """Look the facts of a call up; return it with them, or why they could not be had.
-
-    Raises:
-        ConfigError: the call brings its own facts.
-        CaseError: it names a principal that does not exist.
-    """
-    if case.facts is not None:
-        raise ConfigError(
-            "the call brings its facts, and --resolve looks them up", hint="keep one of the two"
-        )
-    tool = place.workspace.toolbox.get(case.tool)
-    if tool is None or tool.facts is None:
-        return case, None
-    with tempfile.TemporaryDirectory() as fresh:
-        ctx = ToolContext(
-            principal=place.setting.principal_of(case),
-            run="run-explained",
-            thread="explained",
-            idempotency_key="explained",
-            data_dir=_data(place.workspace, home, Path(fresh)),
-        )
-        try:
-            facts = await resolve_facts(tool, case.arguments, ctx)
-        except ToolError as error:
-            return case, error.message
-    return case.model_copy(update={"facts": dict(facts or {})}), None
-
-
-def _data(workspace: Workspace, home: Path | None, fresh: Path) -> Path:
-    """Return the tools' data of a home; without one, data that the workspace's setup makes."""
-    from concertmaster.cli.console import note
-    from concertmaster.cli.places import chosen_homes, home_of
-
-    chosen = chosen_homes(home, None)[0] if home else home_of(Path(workspace.path or "."))
-    if (chosen / "data").is_dir():
-        note(f"facts are looked up in {chosen}")
-        return chosen / "data"
-    note(f"there is no home {chosen}: facts are looked up in data made for this call")
-    workspace.toolbox.prepare(fresh)
-    return fresh
 
 
 def _judged(
@@ -199,20 +123,30 @@ def _judged(
     )
 
 
-def _expect_policies(place: Path, tools: str | None) -> None:
+def _place(folder: Path, tools: str | None) -> tuple[Path, bool]:
+    """Return the folder that is meant, and whether it is a workspace's.
+
+    Raises:
+        ConfigError: it is neither a workspace nor a folder of policies with their tools.
+    """
+    place = folder.expanduser()
+    if tools is None and place.name == "policies" and (place.parent / "workflow.yaml").is_file():
+        place = place.parent
+    hint = "name a workspace, or a folder of *.cedar files with --tools MODULE"
     if not place.is_dir():
         told = "is a file" if place.exists() else "does not exist"
-        raise ConfigError(f"{place} {told}", hint="name a workspace, or a folder of *.cedar files")
-    if not any(place.glob("*.cedar")):
-        raise ConfigError(
-            f"{place} holds neither workflow.yaml nor *.cedar files",
-            hint="name a workspace, or a folder of *.cedar files with --tools MODULE",
-        )
-    if tools is None:
-        raise ConfigError(
-            f"{place} belongs to no workspace, so its tools are not known",
-            hint="name the tools that it governs: --tools tools.py",
-        )
+        raise ConfigError(f"{place} {told}", hint=hint)
+    if tools is not None:
+        if (place / "workflow.yaml").is_file():
+            told = "is a workspace, which has its own tools"
+            raise ConfigError(f"{place} {told}", hint="leave --tools out, or name its policies/")
+        return place, False
+    if (place / "workflow.yaml").is_file():
+        return place, True
+    if any(place.glob("*.cedar")):
+        told = "belongs to no workspace, so its tools are not known"
+        raise ConfigError(f"{place} {told}", hint="name them: --tools tools.py")
+    raise ConfigError(f"{place} holds neither workflow.yaml nor *.cedar files", hint=hint)
 
 
 def _shapes(toolbox: Toolbox, wrong: list[Finding]) -> Mapping[str, ToolShape]:
@@ -261,27 +195,3 @@ def _finding(problem: Problem) -> Finding:
         message=problem.message,
         hint=problem.hint,
     )
-
-
-def _text(given: str) -> tuple[str, str]:
-    if given == "-":
-        return "standard input", sys.stdin.read(_LARGEST)
-    if given.lstrip()[:1] in ("{", "["):
-        return "the call", given
-    path = Path(given).expanduser()
-    try:
-        return str(path), path.read_text("utf-8")[:_LARGEST]
-    except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(
-            f"{given} cannot be read: {told}", hint="--call takes a file, - or a JSON object"
-        ) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands twice in one object")
-        found[key] = value
-    return found

@@ -9,29 +9,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from concertmaster.cli.failures import FINDINGS
-from concertmaster.cli.options import HomeDir, Json, WorkspaceDir
+from concertmaster.cli.options import HomeDir, Json
 
 if TYPE_CHECKING:
     from concertmaster.cli.tables import Ran
 
 __all__ = ["app"]
 
+_Folder = Annotated[
+    Path,
+    typer.Argument(metavar="FOLDER", help="A workspace, or a folder of *.cedar files."),
+]
+_Tools = Annotated[
+    str | None,
+    typer.Option(
+        "--tools",
+        metavar="MODULE",
+        help="The tools of a bare folder of policies: a file, a folder or a module's name.",
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Check, explain and test policies.")
 
 
 @app.command(epilog="Example: concertmaster policy check examples/support_desk")
 def check(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="A workspace, or a folder of *.cedar files."),
-    ],
-    tools: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE",
-            help="The tools of a bare folder: a file, a folder or a module's name.",
-        ),
-    ] = None,
+    folder: _Folder,
+    tools: _Tools = None,
     as_json: Json = False,
 ) -> None:
     """List everything that is wrong or ineffective in policies, with its place.
@@ -53,11 +57,12 @@ def check(
 @app.command(epilog="Example: concertmaster policy explain examples/support_desk --call call.json")
 def explain(
     *,
-    workspace: WorkspaceDir,
+    folder: _Folder,
     call: Annotated[
         str,
         typer.Option(metavar="FILE|-|JSON", help="The call: a file, - for standard input, JSON."),
     ],
+    tools: _Tools = None,
     resolve: Annotated[
         bool,
         typer.Option("--resolve", help="Look the facts up with the workspace's own resolver."),
@@ -70,12 +75,13 @@ def explain(
     The call is a JSON object with tool, arguments and principal, and where they matter facts,
     said, results, history, label, intent and step. Exits with 0 whatever is decided.
     """
+    from concertmaster.cli.calls import read_call, resolved
     from concertmaster.cli.console import print_json
     from concertmaster.cli.explained import explained_json, show_explained
-    from concertmaster.cli.policies import opened, read_call, resolved
+    from concertmaster.cli.policies import opened
     from concertmaster.policies.trials import explain as explanation_of
 
-    place = opened(workspace)
+    place = opened(folder, tools)
     case, facts_error = read_call(call), None
     if resolve:
         case, facts_error = asyncio.run(resolved(case, place, home))
@@ -89,7 +95,7 @@ def explain(
 @app.command("test", epilog="Example: concertmaster policy test examples/support_desk -k refund")
 def run_tests(
     *,
-    workspace: WorkspaceDir,
+    folder: _Folder,
     files: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Tables; all of policies/ without any."),
@@ -98,6 +104,7 @@ def run_tests(
         str | None,
         typer.Option("-k", metavar="NAME", help="Only rows whose name holds these words."),
     ] = None,
+    tools: _Tools = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Fail for policies that decide no row, and for remarks."),
@@ -113,7 +120,7 @@ def run_tests(
     from concertmaster.cli.policy_views import ran_json, show_ran
     from concertmaster.cli.tables import run_tables
 
-    ran: Ran = run_tables(opened(workspace), files or [], name)
+    ran: Ran = run_tables(opened(folder, tools), files or [], name)
     if as_json:
         print_json(ran_json(ran, strict=strict))
     else:

@@ -22,7 +22,6 @@ _COMMON = frozenset(
     "an the to of and or in on at is it be me my you for with from by as this that".split()
 )
 _GLANCE = 100
-_DIGIT = re.compile(r"\d")
 _LISTED = re.compile(r" ?[,;] ?")
 _NAMED = re.compile(r"([^<>@]*)<([^<> ]+)>")
 
@@ -208,7 +207,8 @@ def carried(seen: str, folded: str) -> list[tuple[str, Ways]]:
         ("link", ((Link(link),),)) for link in found_links(seen.replace("。", "."))
     ]
     found += [("address", ((Email(address),),)) for address in found_emails(folded)]
-    if _DIGIT.search(folded):
+    # Dates and links hold digits as well; they are only taken out where something was found.
+    if next(carried_accounts(folded), None):
         plain = without_moments(without_addresses(folded))
         found += [
             ("account", tuple((Account(form),) for form in forms))

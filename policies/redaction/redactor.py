@@ -22,7 +22,7 @@ from concertmaster.policies.redaction.folding import fold
 from concertmaster.policies.redaction.ibans import find_ibans
 from concertmaster.policies.redaction.patterns import compile_pattern
 from concertmaster.policies.redaction.phones import find_phones
-from concertmaster.policies.redaction.secrets import find_secrets, names_secret
+from concertmaster.policies.redaction.secrets import find_secrets, names_code, names_secret
 
 __all__ = ["MARK", "Redactor"]
 
@@ -199,7 +199,7 @@ def _mark(kind: str, _: str) -> str:
 
 
 def _holds_secret(field: str, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        return False
-    marked = isinstance(value, str) and MARK.fullmatch(value) is not None
-    return not marked and names_secret(field)
+    if isinstance(value, str):
+        return value != "" and MARK.fullmatch(value) is None and names_secret(field)
+    # `cvv: 123` is a code; `secret: 2` and `tokens: 4096` count something.
+    return isinstance(value, int) and not isinstance(value, bool) and names_code(field)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from concertmaster.policies.redaction.folding import lowered
 
-__all__ = ["find_secrets", "names_secret"]
+__all__ = ["find_secrets", "names_code", "names_secret"]
 
 _FORMS = tuple(
     "sk- ghp_ gho_ ghs_ ghu_ ghr_ github_pat_ glpat- xox xapp- AKIA ASIA ABIA ACCA AIza ya29."
@@ -74,6 +74,7 @@ _FIELD = re.compile(
     r"|access_?key|(?:access|refresh|auth|id|session|bearer|api)_?token|client_?secret"
     r"|authorization|credentials?|set_cookie|cvv2?|cvc2?|otp)"
 )
+_CODE_FIELD = re.compile(r"(?:.*_)?(?:cvv2?|cvc2?|cv2|csc|pin|otp)(?:_code)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -104,10 +105,16 @@ def names_secret(field: str) -> bool:
     >>> names_secret("clientSecret"), names_secret("secretary")
     (True, False)
     """
-    if len(field) > 64:
-        return False
-    plain = _CAMEL.sub("_", field).lower().replace("-", "_").replace(" ", "_")
-    return _FIELD.fullmatch(plain) is not None
+    return _FIELD.fullmatch(_plain(field)) is not None
+
+
+def names_code(field: str) -> bool:
+    """Tell whether a number in a field of this name is a code that nobody else may know."""
+    return _CODE_FIELD.fullmatch(_plain(field)) is not None
+
+
+def _plain(field: str) -> str:
+    return _CAMEL.sub("_", field[:80]).lower().replace("-", "_").replace(" ", "_")
 
 
 def _begins(text: str, at: int, joined: str = "") -> bool:

@@ -153,6 +153,25 @@ def test_path_that_is_wrong_is_told(cli, tmp_path, command):
     assert "nowhere" in result.stderr
 
 
+def test_bare_folder_is_explained_and_tested_with_its_tools(ask, cli, workspace, table, tmp_path):
+    bare = tmp_path / "bare"
+    (workspace / "policies").rename(bare)
+    (bare / "tests.yaml").write_text(TABLE.replace("principal: ana", "principal: {id: ana}"))
+    ran, code = ask("policy", "test", bare, "--tools", workspace / "tools.py", "--strict")
+    assert (ran["passed"], code) == (True, 0)
+    who = {"id": "ana", "roles": ["customer"]}
+    given = json.dumps(CALL | {"principal": who})
+    found, code = ask("policy", "explain", bare, "--tools", workspace, "--call", given)
+    assert (found["decision"]["kind"], found["step"], code) == ("deny", "agent", 0)
+    named = cli("policy", "explain", bare, "--tools", workspace, "--call", json.dumps(CALL))
+    assert named.exit_code == 2
+    assert "{id: ana, roles: […]}" in named.stderr
+    assert cli("policy", "test", bare).exit_code == 2
+    both = cli("policy", "test", workspace, "--tools", workspace)
+    assert both.exit_code == 2
+    assert "has its own tools" in both.stderr
+
+
 # explain
 
 

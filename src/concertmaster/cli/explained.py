@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.cli.console import note, out, put, styled
-from concertmaster.cli.policy_views import near_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concertmaster.policies.trials import CallCase, Explanation, Setting
     from concertmaster.policies.trials.explaining import Checked, Rule
 
-__all__ = ["explained_json", "rules_json", "show_explained", "show_rules"]
+__all__ = ["explained_json", "near_by", "rules_json", "show_explained", "show_rules"]
 
 _STYLES = {"allow": "bold green", "review": "bold yellow", "deny": "bold red"}
 _LONGEST = 60
@@ -26,6 +26,12 @@ _GROUPS = (
     ("did not match", "permit", "permits that do not hold, and why"),
     ("did not match", "forbid", "forbids that do not hold, and why"),
 )
+
+
+def near_by(file: str) -> str:
+    """Return a file's path from here, or the whole one if it lies elsewhere."""
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
 
 
 def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.cli.console import note, put, safe, styled
+from concertmaster.cli.explained import near_by, rules_json, show_rules
 from concertmaster.cli.timeline import counted
 
 if TYPE_CHECKING:
@@ -13,15 +13,9 @@ if TYPE_CHECKING:
     from concertmaster.cli.tables import Placed, Ran
     from concertmaster.policies.bundle import Policy
 
-__all__ = ["checked_json", "near_by", "ran_json", "show_checked", "show_ran"]
+__all__ = ["checked_json", "ran_json", "show_checked", "show_ran"]
 
 _STYLES = {"error": "red", "warning": "yellow"}
-
-
-def near_by(file: str) -> str:
-    """Return a file's path from here, or the whole one if it lies elsewhere."""
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
 
 
 def show_checked(report: Checked) -> None:
@@ -78,8 +72,6 @@ def _policy(policy: Policy) -> dict[str, Any]:
 
 def show_ran(ran: Ran, *, strict: bool) -> None:
     """Print what failed with its explanation, then a summary with the coverage of the policies."""
-    from concertmaster.cli.explained import show_rules
-
     for problem in ran.problems:
         hint = f" ({problem.hint})" if problem.hint else ""
         place = f"{near_by(problem.file)}:{problem.line}"
@@ -122,8 +114,6 @@ def ran_json(ran: Ran, *, strict: bool) -> dict[str, Any]:
 
 
 def _row(placed: Placed) -> dict[str, Any]:
-    from concertmaster.cli.explained import rules_json
-
     result = placed.result
     decision = result.explanation.decision
     return {

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from concertmaster.audit.chain import Link
 from concertmaster.audit.heads import ReadHeads, SignedHead
-from concertmaster.audit.linked import contents, last_link, links, unlinked
+from concertmaster.audit.linked import (
+    contents,
+    has_chain,
+    last_link,
+    links,
+    one_moment,
+    streams,
+    unlinked,
+)
 from concertmaster.audit.signing import signed_rows
 from concertmaster.audit.verification import Content, Fault, Finding, verify
 from concertmaster.storage import Database
@@ -66,9 +73,10 @@ async def check_home(database: Database, heads: Callable[[], ReadHeads]) -> list
         # In this order: a head is signed after its event and noted after it is in the file.
         noted = signed_rows(connection)
         read = heads()
-        with _moment(connection):
+        with one_moment(connection):
             own = {h.stream for h in read.heads} if read.own else set[str]()
-            return [_check(connection, s, read, noted) for s in _streams(connection, noted, own)]
+            names = sorted({*streams(connection), *noted, *own})
+            return [_check(connection, name, read, noted) for name in names]
 
     return await database.read(work)
 
@@ -124,22 +132,13 @@ def reports(
         )
 
 
-def _streams(
-    connection: sqlite3.Connection, noted: dict[str, tuple[int, bytes]], own: set[str]
-) -> list[str]:
-    sql = "SELECT DISTINCT workspace FROM audit_events"
-    if _has(connection, "audit_links"):
-        sql += " UNION SELECT DISTINCT stream FROM audit_links"
-    return sorted({row[0] for row in connection.execute(sql)} | noted.keys() | own)
-
-
 def _check(
     connection: sqlite3.Connection,
     stream: str,
     heads: ReadHeads,
     noted: dict[str, tuple[int, bytes]],
 ) -> Checked:
-    if not _has(connection, "audit_links"):
+    if not has_chain(connection):
         count = "SELECT count(*) FROM audit_events WHERE workspace = ?"
         events = connection.execute(count, (stream,)).fetchone()[0]
         told = "a release without a chain wrote these events; open the workspace once to link them"
@@ -189,18 +188,3 @@ def _unaccounted(
             f"the head of event {noted[0]} of {stream!r} was signed and is not in the file of"
             " signed heads: its end is missing, or another file was meant"
         )
-
-
-@contextmanager
-def _moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """Read within one transaction, so that links and contents are of one moment."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-
-
-def _has(connection: sqlite3.Connection, table: str) -> bool:
-    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return connection.execute(sql, (table,)).fetchone() is not None

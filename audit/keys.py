@@ -20,7 +20,7 @@ from concertmaster.errors import StorageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["PRIVATE", "Signer", "check_signature", "key_id", "public_keys"]
+__all__ = ["PRIVATE", "Signer", "check_signature", "current_key", "key_id", "public_keys"]
 
 PRIVATE = "audit.key"
 """The name of the file that is kept secret."""
@@ -126,6 +126,17 @@ def public_keys(folder: Path) -> dict[str, bytes]:
     except OSError as error:
         raise StorageError(f"{folder}: the keys cannot be read ({error.strerror})") from None
     return keys
+
+
+def current_key(folder: Path) -> str | None:
+    """Return the id of the key that signs now, None if there is none that can be read."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        raw = b64decode((folder / PRIVATE).read_bytes())
+        return Signer(Ed25519PrivateKey.from_private_bytes(raw)).key_id
+    except (OSError, ValueError):
+        return None
 
 
 def check_signature(public: bytes, signature: bytes, message: bytes) -> bool:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from secrets import token_bytes
 
 from concertmaster.audit.chain import SALT_BYTES, Link, next_link, payload_digest
 from concertmaster.audit.verification import Content
 
-__all__ = ["append", "contents", "first_link", "header_of", "last_link", "links", "unlinked"]
+__all__ = [
+    "append",
+    "contents",
+    "first_link",
+    "has_chain",
+    "header_of",
+    "last_link",
+    "links",
+    "one_moment",
+    "streams",
+    "unlinked",
+]
 
 _EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?)"
 _LINK = (
@@ -81,6 +93,30 @@ def unlinked(connection: sqlite3.Connection, stream: str) -> list[str]:
         " AND id NOT IN (SELECT id FROM audit_links WHERE stream = ?) ORDER BY seq"
     )
     return [row["envelope"] for row in connection.execute(sql, (stream, stream))]
+
+
+def has_chain(connection: sqlite3.Connection) -> bool:
+    """Tell whether the file was written by a release that links events."""
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'audit_links'"
+    return connection.execute(sql).fetchone() is not None
+
+
+def streams(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the streams of which there are events or links."""
+    sql = "SELECT DISTINCT workspace FROM audit_events"
+    if has_chain(connection):
+        sql += " UNION SELECT DISTINCT stream FROM audit_links"
+    return sorted(row[0] for row in connection.execute(sql))
+
+
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read within one transaction, so that links and contents are of one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def header_of(text: str) -> tuple[str, str, str] | None:

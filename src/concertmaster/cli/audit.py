@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from concertmaster.cli import audit_erase, audit_export, audit_keys, audit_verify, audit_why
 from concertmaster.cli.options import HomeDir, Json, WorkspaceOf
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
+app = typer.Typer(
+    no_args_is_help=True, help="Read, verify, export and erase what the audit trail holds."
+)
 
 
 @app.command(epilog="Example: concertmaster audit show --thread t-1 --type policy.decided")
@@ -36,10 +39,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show events in their order: when, what, who, why. A family is the part before the dot."""
+    from concertmaster.cli.audit_types import event_types
     from concertmaster.cli.console import note, print_json
     from concertmaster.cli.records import find_run, find_thread, opened
 
-    wanted = _types(types or ())
+    wanted = event_types(types or ())
 
     async def work() -> None:
         async with opened(home, workspace) as places:
@@ -63,24 +67,14 @@ def show(
     asyncio.run(work())
 
 
-def _types(given: Sequence[str]) -> list[Any] | None:
-    from difflib import get_close_matches
-    from typing import get_args
-
-    from concertmaster.contracts.events import EventType
-    from concertmaster.errors import ConfigError
-
-    if not given:
-        return None
-    known: tuple[str, ...] = get_args(EventType)
-    chosen: list[str] = []
-    for name in given:
-        family = [type_ for type_ in known if name in (type_, type_.partition(".")[0])]
-        if not family:
-            close = get_close_matches(name, known, n=3) or known
-            raise ConfigError(f"{name!r} is no event type", hint=f"one of {', '.join(close)}")
-        chosen += family
-    return chosen
+for _command, _example in (
+    (audit_why.why, audit_why.EXAMPLE),
+    (audit_verify.verify, audit_verify.EXAMPLE),
+    (audit_export.export, audit_export.EXAMPLE),
+    (audit_erase.erase, audit_erase.EXAMPLE),
+):
+    app.command(epilog=_example)(_command)
+app.add_typer(audit_keys.app, name="keys")
 
 
 def _show(events: Sequence[AuditEvent]) -> None:

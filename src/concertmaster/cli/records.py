@@ -38,6 +38,11 @@ class Records:
         self._runs = Runs(database, Trail(database, home.name))
 
     @property
+    def database(self) -> Database:
+        """The home's database, opened for reading."""
+        return self._database
+
+    @property
     def label(self) -> str:
         """The workflow's name, or the folder's where nothing has run yet."""
         return ", ".join(self.names) or self.home.name

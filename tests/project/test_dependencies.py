@@ -77,6 +77,8 @@ def test_every_dependency_has_a_lower_bound(pyproject: dict):
 
 def test_what_is_imported_is_declared(modules: dict[str, Path], pyproject: dict):
     declared = names(pyproject["project"]["dependencies"])
+    for extra in pyproject["project"]["optional-dependencies"].values():
+        declared |= names(extra)
     providers = metadata.packages_distributions()
     missing = [
         name
@@ -100,9 +102,11 @@ def test_what_is_declared_is_imported(modules: dict[str, Path], pyproject: dict)
     assert names(pyproject["project"]["dependencies"]) - used == set()
 
 
-def test_no_dependency_binds_its_users(script):
+def test_no_dependency_binds_its_users(script, pyproject: dict):
     tool = script("constraints")
     run_time, _ = tool.declared()
+    for extra in pyproject["project"]["optional-dependencies"].values():
+        run_time += extra
     found = {name: licence(d) for name, d in tool.needed(run_time).items()}
     assert {n: text for n, text in found.items() if COPYLEFT.search(text)} == {}
     assert {n: text for n, text in found.items() if not PERMISSIVE.search(text)} == {}
@@ -115,5 +119,9 @@ def test_binding_licence_is_recognised(text: str):
 
 def test_dependency_record_tells_of_every_direct_dependency(root: Path, pyproject: dict):
     page = (root / "docs" / "decisions" / "0002-dependencies.md").read_text()
-    missing = [n for n in names(pyproject["project"]["dependencies"]) if f"`{n}`" not in page]
+    project = pyproject["project"]
+    listed = names(project["dependencies"]).union(
+        *map(names, project["optional-dependencies"].values())
+    )
+    missing = [n for n in listed if f"`{n}`" not in page]
     assert missing == []

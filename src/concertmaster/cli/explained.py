@@ -37,7 +37,8 @@ def near_by(file: str) -> str:
 def show_explained(case: CallCase, found: Explanation, setting: Setting) -> None:
     """Print a decision, its rules, and what they looked at."""
     decision = found.decision
-    who = case.principal if isinstance(case.principal, str) else case.principal.id
+    named = case.principal if isinstance(case.principal, str) else case.principal.id
+    who = " ".join(named.split())
     step = f", step {found.call.step}" if found.call else ""
     head = styled(decision.kind, _STYLES[decision.kind])
     head.append_text(styled(f"  {case.tool} for {who}{step}"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.audit.chain import Link
 from concertmaster.audit.heads import ReadHeads, SignedHead
 from concertmaster.audit.linked import (
     contents,
+    damage,
     has_chain,
     last_link,
     links,
@@ -76,7 +77,9 @@ async def check_home(database: Database, heads: Callable[[], ReadHeads]) -> list
         with one_moment(connection):
             own = {h.stream for h in read.heads} if read.own else set[str]()
             names = sorted({*streams(connection), *noted, *own})
-            return [_check(connection, name, read, noted) for name in names]
+            found = [_check(connection, name, read, noted) for name in names]
+            broken = tuple(damage(connection)) if has_chain(connection) else ()
+        return [replace(c, problems=(*c.problems, *broken)) for c in found]
 
     return await database.read(work)
 

@@ -20,10 +20,13 @@ from concertmaster.errors import StorageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["PRIVATE", "Signer", "check_signature", "current_key", "key_id", "public_keys"]
+__all__ = ["FRESH", "PRIVATE", "Signer", "check_signature", "current_key", "key_id", "public_keys"]
 
 PRIVATE = "audit.key"
 """The name of the file that is kept secret."""
+
+FRESH = "audit.new"
+"""Its name while it is written."""
 
 _ID_CHARACTERS = 16
 
@@ -89,7 +92,7 @@ class Signer:
             StorageError: the folder cannot be written.
         """
         path = folder / PRIVATE
-        fresh = path.with_suffix(".new")
+        fresh = folder / FRESH
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _publish(folder, self)

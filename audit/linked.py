@@ -14,6 +14,7 @@ from concertmaster.audit.verification import Content
 __all__ = [
     "append",
     "contents",
+    "damage",
     "first_link",
     "has_chain",
     "header_of",
@@ -74,13 +75,16 @@ def links(connection: sqlite3.Connection, stream: str) -> list[Link]:
 
 def contents(connection: sqlite3.Connection, stream: str) -> dict[str, Content]:
     """Return what lies beside the links of a stream, by event id."""
-    sql = "SELECT seq, id, envelope, salt FROM audit_events WHERE workspace = ? ORDER BY seq"
+    sql = (
+        "SELECT seq, id, type, workspace, thread, run, envelope, salt FROM audit_events"
+        " WHERE workspace = ? ORDER BY seq"
+    )
     found = {}
     for row in connection.execute(sql, (stream,)):
         found[row["id"]] = Content(
             salt=_NO_SALT if row["salt"] is None else row["salt"],
             text=row["envelope"],
-            header=header_of(row["envelope"]),
+            header=header_of(row["envelope"]) if _as_told(row) else None,
             seq=row["seq"],
         )
     return found
@@ -109,6 +113,15 @@ def streams(connection: sqlite3.Connection) -> list[str]:
     return sorted(row[0] for row in connection.execute(sql))
 
 
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """Return what the database itself finds wrong with the trail's tables and their indexes."""
+    found = []
+    for table in ("audit_events", "audit_links"):
+        rows = connection.execute(f"PRAGMA integrity_check({table})").fetchall()
+        found += [f"{table}: {row[0]}" for row in rows if row[0] != "ok"]
+    return found
+
+
 @contextmanager
 def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
     """Read within one transaction, so that links and contents are of one moment."""
@@ -126,6 +139,23 @@ def header_of(text: str) -> tuple[str, str, str] | None:
         return about["id"], about["type"], about["time"]
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _as_told(row: sqlite3.Row) -> bool:
+    """Tell whether the columns by which events are found say what the content says.
+
+    SQLite keeps them up to date, but whoever edits the file's bytes need not.
+    """
+    try:
+        about = json.loads(row["envelope"])
+        data = about["data"]
+        columns = (about["id"], about["type"], data["workspace"])
+        return bool(
+            columns == (row["id"], row["type"], row["workspace"])
+            and (data.get("thread"), data.get("run")) == (row["thread"], row["run"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _link(

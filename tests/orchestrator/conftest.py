@@ -168,20 +168,32 @@ principals:
 """
 
 
+FILES = {
+    "workflow.yaml": WORKFLOW,
+    "playbooks.yaml": PLAYBOOKS,
+    "principals.yaml": PRINCIPALS,
+    "tools.py": TOOLS,
+    "policies/refunds.cedar": POLICY,
+}
+
+
+@pytest.fixture(scope="session")
+def write_workspace():
+    """Return what writes the small workspace into a folder and returns it."""
+
+    def write(folder: Path) -> Path:
+        (folder / "policies").mkdir(parents=True)
+        for name, text in FILES.items():
+            (folder / name).write_text(textwrap.dedent(text))
+        return folder
+
+    return write
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
+def workspace(tmp_path: Path, write_workspace) -> Path:
     """Return the folder of a small workspace."""
-    folder = tmp_path / "refunds"
-    (folder / "policies").mkdir(parents=True)
-    for name, text in {
-        "workflow.yaml": WORKFLOW,
-        "playbooks.yaml": PLAYBOOKS,
-        "principals.yaml": PRINCIPALS,
-        "tools.py": TOOLS,
-        "policies/refunds.cedar": POLICY,
-    }.items():
-        (folder / name).write_text(textwrap.dedent(text))
-    return folder
+    return write_workspace(tmp_path / "refunds")
 
 
 @pytest.fixture

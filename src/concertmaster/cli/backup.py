@@ -20,12 +20,15 @@ def backup(
         Path, typer.Argument(metavar="HOME_OR_WORKSPACE", help="A home directory or a workspace.")
     ],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A folder that does not exist.")],
+    private_key: Annotated[
+        bool, typer.Option("--private-key", help="Copy the key that signs the trail, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Copy a home directory while nobody works in it.
 
-    Database, index, the tools' data, large results, classifier: all of one moment. A target that
-    exists is never written to.
+    Database, index, the tools' data, large results, classifier, signed heads, public keys: all of
+    one moment. A target that exists is never written to.
     """
     import shlex
 
@@ -36,7 +39,7 @@ def backup(
 
     is_home = (source.expanduser() / DATABASE).is_file()
     home = source.expanduser() if is_home else chosen_homes(None, source)[0]
-    made = asyncio.run(back_up(home, target.expanduser()))
+    made = asyncio.run(back_up(home, target.expanduser(), private_key=private_key))
     if as_json:
         print_json({"home": str(home), "target": str(made.target), "bytes": made.size})
         return

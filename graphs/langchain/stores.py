@@ -15,6 +15,7 @@ from concertmaster.errors import HomeReadOnly
 from concertmaster.graphs.langchain import journal
 from concertmaster.policies import approvals
 from concertmaster.policies.approvals import Approvals
+from concertmaster.policies.redaction import Redaction
 from concertmaster.storage import Database
 
 __all__ = ["FILE", "Stores", "open_stores"]
@@ -70,7 +71,7 @@ def open_stores(home: Path | None, workspace: str) -> Stores:
         except OSError as error:
             raise HomeReadOnly(f"{home} cannot be made: {error.strerror}") from None
         database = Database.open(home / FILE, migrations)
-    trail = Trail(database, workspace)
+    trail = Trail(database, workspace, redact=Redaction().told.clean)
     return Stores(
         database=database, trail=trail, approvals=Approvals(database, trail), data_dir=data
     )

@@ -27,7 +27,16 @@ from concertmaster.audit.linked import contents, links, one_moment, streams
 from concertmaster.audit.verification import Content
 from concertmaster.storage import Database
 
-__all__ = ["EXTENSIONS", "VERSION", "Exported", "Wanted", "export_home", "export_lines", "moment"]
+__all__ = [
+    "EXTENSIONS",
+    "VERSION",
+    "Exported",
+    "Wanted",
+    "bare_envelope",
+    "export_home",
+    "export_lines",
+    "moment",
+]
 
 VERSION = 1
 EXTENSIONS = (
@@ -186,6 +195,7 @@ def _stream(
         "first": taken[0].n,
         "last": last,
         "events": len(taken),
+        "signed": head.n if head else 0,
         "wanted": wanted.as_json(),
     }
     write(_line({"export": about}))
@@ -215,14 +225,18 @@ def _event(link: Link, content: Content | None, *, wanted: bool) -> dict[str, An
     }
     if content is not None and wanted:
         return {**json.loads(content.text), **chain, "chainsalt": content.salt.hex()}
+    why = "leftout" if content is not None else "erased"
+    return {**bare_envelope(link), **chain, "chaincontent": why}
+
+
+def bare_envelope(link: Link) -> dict[str, str]:
+    """Return the envelope of an event whose content does not go along."""
     return {
         "specversion": "1.0",
         "id": link.id,
         "source": "/concertmaster",
         "type": link.type,
         "time": link.time,
-        **chain,
-        "chaincontent": "leftout" if content is not None else "erased",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from concertmaster.audit.chain import Link
 from concertmaster.audit.checking import Checked, erased_places, reports
-from concertmaster.audit.exporting import EXTENSIONS, VERSION
+from concertmaster.audit.exporting import EXTENSIONS, VERSION, bare_envelope
 from concertmaster.audit.heads import SignedHead, heads_in
 from concertmaster.audit.linked import header_of
 from concertmaster.audit.verification import Content, Mark, verify
@@ -71,32 +71,49 @@ def _event(piece: _Piece, value: dict[str, Any]) -> None:
     kept = {k: v for k, v in value.items() if k not in EXTENSIONS}
     link = Link(
         stream=str(value["chainstream"]),
-        n=int(value["chainn"]),
+        n=_number(value["chainn"]),
         id=str(value["id"]),
         type=str(value["type"]),
         time=str(value["time"]),
-        previous=bytes.fromhex(value["chainprevious"]),
-        payload=bytes.fromhex(value["chainpayload"]),
-        hash=bytes.fromhex(value["chainhash"]),
+        previous=_raw(value["chainprevious"]),
+        payload=_raw(value["chainpayload"]),
+        hash=_raw(value["chainhash"]),
     )
     content = value.get("chaincontent")
     if content not in (None, "leftout", "erased"):
         raise ValueError
     if content is None:
-        text, salt = canonical(kept).decode(), bytes.fromhex(value["chainsalt"])
+        text, salt = canonical(kept).decode(), _raw(value["chainsalt"])
         made = Content(salt=salt, text=text, header=header_of(text))
         piece.contents[link.id] = made
-    elif set(kept) != {"specversion", "id", "source", "type", "time"} or "chainsalt" in value:
+    elif kept != bare_envelope(link) or "chainsalt" in value:
         raise ValueError
     else:
         (piece.left_out if content == "leftout" else piece.erased).add(link.id)
     piece.links.append(link)
 
 
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _raw(value: object) -> bytes:
+    """Return the bytes of a text in hex, which is written in one way only."""
+    raw = bytes.fromhex(str(value))
+    if raw.hex() != value:
+        raise ValueError
+    return raw
+
+
 def _check(piece: _Piece, keys: Mapping[str, bytes]) -> Checked:
     stream = str(piece.about.get("stream"))
     heads, problems = heads_in(piece.heads, keys)
     problems = (*piece.problems, *problems, *_astray(piece, stream, heads), *_short(piece))
+    if piece.about.get("signed") != max((head.n for head in heads), default=0):
+        told = f"a head of event {piece.about.get('signed')} was exported and is not here"
+        problems = (*problems, told)
     marks = [Mark(n=h.n, hash=h.hash) for h in heads]
     # Whether an erasure was one on purpose is told by an event that may be no part of the piece.
     asked = piece.about.get("wanted") != {}
@@ -139,17 +156,20 @@ def _short(piece: _Piece) -> Iterable[str]:
     about = piece.about
     if about.get("version") != VERSION:
         yield f"the export has version {about.get('version')!r}, this release reads {VERSION}"
+    if not isinstance(about.get("wanted"), dict):
+        yield "the export does not say what was asked for"
     places = [link.n for link in piece.links]
     if [about.get("first"), about.get("last")] != [min(places, default=0), max(places, default=0)]:
         yield (
             f"events {about.get('first')} to {about.get('last')} were exported,"
             f" {min(places, default=0)} to {max(places, default=0)} are here"
         )
-    wanted = len(piece.contents) + len(piece.erased)
+    events, erased = len(piece.contents), len(piece.erased)
     if about.get("wanted") == {} and piece.left_out:
         yield "nothing was to be left out, and something is"
-    elif isinstance(about.get("events"), int) and wanted < about["events"]:
-        yield f"{about['events']} events were exported, {wanted} are here"
+    # Of the erased ones nobody can tell whether they were asked for.
+    if about.get("events") not in range(events, events + erased + 1):
+        yield f"{about.get('events')} events were exported, {events} are here, {erased} are erased"
 
 
 def _nothing(told: str) -> Checked:

@@ -150,3 +150,33 @@ async def test_many_threads_at_once(desk, refunds):
     runs = await asyncio.gather(*(desk.run(t, principal="ana") for t in texts))
     assert {r.status for r in runs} == {"answered"}
     assert len(refunds()) == 60
+
+
+ONCE = """
+@id("once") @reason("one refund a thread is enough")
+forbid (principal, action == Action::"refund", resource)
+when { context.history.thread.consequential >= 1 };
+"""
+
+
+@pytest.fixture
+def once(workspace):
+    """The workspace, with a rule that lets one consequential call of a thread through."""
+    policies = workspace / "policies" / "refunds.cedar"
+    policies.write_text(policies.read_text() + ONCE)
+    return workspace
+
+
+async def test_call_that_is_taken_up_again_is_not_held_against_itself(once, home, refunds):
+    run_and_die(once, home, "refund 20 euros for order 1042", kill_at="responder")
+    run = await reopened(once, home)
+    assert (run.status, refunds()) == ("answered", [(1042, 2000)])
+
+
+async def test_call_of_unknown_outcome_counts_as_consequential(once, home, refunds):
+    run_and_die(once, home, "refund 20 euros for order 1042", DIE_AFTER_EFFECT="1")
+    async with cm.open(once, home=home) as desk:
+        run = await desk.run("refund 10 euros for order 1042", principal="ana", thread="t")
+        assert run.status == "refused"
+        assert "one refund a thread" in run.outcome.cause
+    assert refunds() == [(1042, 2000)]

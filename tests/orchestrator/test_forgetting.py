@@ -11,7 +11,7 @@ import concertmaster as cm
 from concertmaster.audit.checking import check_home
 from concertmaster.errors import RequestError, ThreadForbidden, UnknownRun
 from concertmaster.orchestrator.auditing import places_of
-from concertmaster.orchestrator.remains import KEPT, keyed
+from concertmaster.orchestrator.remains import keyed
 
 THREAD = "thread-canary-anthracite"
 PERSON = "person-canary-vermilion"
@@ -127,13 +127,6 @@ async def test_every_table_of_a_home_says_whose_its_rows_are(desk: cm.Desk):
     await talk(desk, order=5)
     tables = await desk.database.read(keyed)
     assert [name for name, columns in tables.items() if not columns] == []
-    there = {
-        row[0]
-        for row in await desk.database.read(
-            lambda c: c.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        )
-    }
-    assert there >= KEPT - {"sqlite_sequence"}
     columns = await desk.database.read(
         lambda c: [r["name"] for r in c.execute("PRAGMA table_xinfo(effects)")]
     )

@@ -22,6 +22,7 @@ KEPT = frozenset(
         "audit_links",
         "audit_signed",
         "effects",
+        "leases",
         "schema_versions",
         "sqlite_sequence",
     }

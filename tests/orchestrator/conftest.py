@@ -342,6 +342,40 @@ def payments(tmp_path: Path) -> Path:
     return folder
 
 
+RETRIEVER = """
+  - id: retriever
+    agent: retriever
+    owner: ops
+    purpose: Look documents up.
+    input: [request]
+    model: none
+    tools: []
+    permission: none
+    review: none
+    success_metric: {name: found, target: 1.0}
+    timeout: 10s
+    retry: {attempts: 1}
+    fallback: escalate
+routes:
+  - {when: "!retrieved", to: retriever}
+"""
+
+
+@pytest.fixture
+def document(payments: Path):
+    """Return a writer of a document that the payments desk looks up before it plans."""
+    path = payments / "workflow.yaml"
+    text = path.read_text().replace("routes:", RETRIEVER.lstrip("\n"), 1)
+    path.write_text(f"{text}knowledge: {{paths: [knowledge], default_owner: ops}}\n")
+
+    def write(text: str, *readers: str) -> None:
+        (payments / "knowledge").mkdir(exist_ok=True)
+        head = f"---\nid: rent\ntitle: The rent\nreaders: [{', '.join(readers)}]\n---\n\n"
+        (payments / "knowledge" / "rent.md").write_text(head + text)
+
+    return write
+
+
 @pytest.fixture
 def rule(payments: Path):
     """Return a writer of one more policy."""

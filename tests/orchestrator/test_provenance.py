@@ -58,6 +58,22 @@ async def test_what_was_said_on_another_thread_or_by_others_does_not_count(payin
     assert (run.status, done()) == ("awaiting_review", [])
 
 
+async def test_words_are_those_of_one_principal_bounded_and_up_to_the_run(paying):
+    async with paying(*["Nothing."] * 30) as desk:
+        runs = [await desk.run(f"message {n}", principal="ana", thread="t") for n in range(25)]
+        record = await desk.runs.get(runs[22].id)
+        words = await desk.runs.words(record, record.principal)
+        assert words == tuple(f"message {n}" for n in range(22, 2, -1))
+        elsewhere = record.principal.model_copy(update={"tenant": "other"})
+        assert await desk.runs.words(record, elsewhere) == ()
+        long = await desk.run("x" * 19_000, principal="ana", thread="u")
+        for letter in "abcd":
+            long = await desk.run(letter * 19_000, principal="ana", thread="u")
+        record = await desk.runs.get(long.id)
+        words = await desk.runs.words(record, record.principal)
+    assert [w[0] for w in words] == ["d", "c", "b"]
+
+
 async def test_part_that_a_tool_endorses_is_trusted_and_the_rest_is_not(paying, done):
     async with paying(Call("payees"), pay(KEPT), pay(NOTED), "Done.") as desk:
         run = await desk.run("pay 50 to my payee", principal="ana")
@@ -187,6 +203,35 @@ async def test_edit_by_one_of_two_needed_reviewers_proves_nothing(paying, paymen
         run = await desk.decide(run.pending[0].id, edit, principal="li")
     assert (run.status, done()) == ("awaiting_review", [])
     assert run.pending[0].action.arguments["iban"] == NOTED
+
+
+RENT = f"The rent of the house is paid to the landlord's account {KEPT} each month."
+
+
+async def test_value_from_a_document_of_the_house_is_trusted(paying, document, done):
+    document(RENT, "everyone")
+    async with paying(pay(KEPT), "Done.") as desk:
+        run = await desk.run("pay 50 of rent to the landlord's account", principal="ana")
+        (decided,) = [e for e in await decisions(desk, run) if e.actor == "act"]
+    assert decided.data["provenance"]["trusted"] == ["iban"]
+    assert (run.status, done()) == ("answered", [f"pay {KEPT} 50"])
+
+
+async def test_document_that_may_not_be_read_any_more_proves_nothing(
+    paying, document, done, payments
+):
+    policy = payments / "policies" / "payments.cedar"
+    always = policy.read_text().replace('@id("proven")', '@id("proven") @obligation("review:ops")')
+    policy.write_text(always.replace("review:ops", "review:finance"))
+    document(RENT, "everyone")
+    async with paying(pay(KEPT), "Done.") as desk:
+        run = await desk.run("pay 50 of rent to the landlord's account", principal="ana")
+        assert run.pending[0].concerns() == ()
+        document(RENT, "role:finance")
+        await desk.library.sync()
+        run = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")
+        decided = [e for e in await decisions(desk, run) if e.actor == "act"]
+    assert decided[0].data["provenance"]["composed"] == ["iban"]
 
 
 @pytest.fixture

@@ -123,6 +123,18 @@ async def test_thread_that_read_restricted_data_once_stays_closed(paying, rule, 
     assert done() == ["send eve@outside.example"]
 
 
+async def test_nothing_is_sent_out_after_a_restricted_document_was_read(
+    paying, rule, document, done
+):
+    rule(NOTHING_SECRET_OUT)
+    document("The rent is paid to the landlord of the house each month.", "principal:ana")
+    async with paying("Read.") as desk:
+        await desk.run("what is paid to the landlord of the house?", principal="ana", thread="t")
+    async with paying(SEND, "Done.") as desk:
+        run = await desk.run("send it", principal="ana", thread="t")
+    assert (run.status, done()) == ("refused", [])
+
+
 async def test_refusals_are_counted(paying, rule, done):
     rule(NOT_AFTER_ADDRESS)
     rule("""
@@ -186,7 +198,12 @@ async def test_people_are_told_of_a_call_that_took_place(paying, rule, done):
 permit (principal, action == Action::"change_address", resource);
 """)
     heard = []
+
+    def fails(notice):
+        raise RuntimeError("nobody there")
+
     async with paying(ADDRESS, "Done.") as desk:
+        desk.on_notice(fails)
         desk.on_notice(heard.append)
         run = await desk.run(ASK, principal="ana")
     (event,) = [e for e in run.events if e.type == "policy.notice"]

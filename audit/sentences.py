@@ -170,6 +170,18 @@ def _voided(event: AuditEvent, _: Telling) -> str:
     return f"The approval {event.data.get('approval')} became void: {event.why}"
 
 
+def _missed(event: AuditEvent, _: Telling) -> str:
+    return f"The time for approval {event.data.get('approval')} was over: {event.why}"
+
+
+def _taken_on(event: AuditEvent, _: Telling) -> str:
+    return f"{event.actor} took approval {event.data.get('approval')} on"
+
+
+def _let_go(event: AuditEvent, _: Telling) -> str:
+    return f"{event.actor} let go of approval {event.data.get('approval')}"
+
+
 def _begun(event: AuditEvent, _: Telling) -> str | None:
     return event.why if (event.data.get("attempt") or 1) > 1 else None
 
@@ -258,6 +270,10 @@ TOLD: Mapping[str, Callable[[AuditEvent, Telling], str | None]] = {
     "approval.answered": _answered,
     "approval.refused": _turned_away,
     "approval.voided": _voided,
+    "approval.overdue": _missed,
+    "approval.claimed": _taken_on,
+    "approval.released": _let_go,
+    "approval.untold": _as_it_says("Of what waited nobody outside was told: "),
     "tool.refused": _refused_call,
     "effect.intended": _begun,
     "effect.done": _took_effect,

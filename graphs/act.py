@@ -36,6 +36,7 @@ from concertmaster.graphs.review import Position
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import update_of
 from concertmaster.policies.approvals import satisfies
+from concertmaster.policies.deadlines import DEADLINE
 from concertmaster.tools.journal import entry_of
 
 __all__ = ["make_act"]
@@ -139,7 +140,8 @@ async def _clear(grounds: Grounds, action: Action) -> _Cleared | ActionResult | 
     answer = approval.votes[-1].answer if approval and approval.votes else None
     if approval is not None and approval.status == "rejected" and isinstance(answer, Reject):
         why = answer.reason or "the reviewer gave no reason"
-        return _turned_down(grounds, action, "rejected", why)
+        late = approval.votes[-1].by == DEADLINE
+        return _turned_down(grounds, action, "denied" if late else "rejected", why)
     if approval is not None and approval.status == "responded" and isinstance(answer, Respond):
         return _turned_down(grounds, action, "answered", answer.text)
     if approval is not None and approval.status == "edited" and isinstance(answer, Edit):

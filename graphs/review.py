@@ -80,6 +80,7 @@ def make_review(services: Services, sessions: Sessions) -> Any:
 
 
 async def _pending(approvals: Approvals, session: Session, position: int) -> Approval | None:
+    await approvals.sweep(run=session.run)
     for approval in await approvals.list(run=session.run, status="pending"):
         if approval.position == position:
             return approval

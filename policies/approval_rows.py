@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -12,7 +14,16 @@ from concertmaster.contracts import Approval
 from concertmaster.errors import StorageError
 from concertmaster.storage import Migration
 
-__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "find", "fresh_id", "insert", "replace"]
+__all__ = [
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+    "find",
+    "fresh_id",
+    "insert",
+    "overdue",
+    "replace",
+    "waiting_runs",
+]
 
 SCHEMA_VERSION = 1
 
@@ -36,7 +47,18 @@ CREATE UNIQUE INDEX approvals_one_pending ON approvals (workspace, run, position
 WHERE status = 'pending'
 """
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(room="approvals", version=1, sql=_APPROVALS),)
+# Columns that are added to a table cannot be stored ones; the index holds their values.
+_DEADLINES = """
+ALTER TABLE approvals ADD COLUMN
+    due TEXT GENERATED ALWAYS AS (json_extract(record, '$.due')) VIRTUAL;
+CREATE INDEX approvals_by_due ON approvals (workspace, due)
+WHERE status = 'pending' AND due IS NOT NULL
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(room="approvals", version=1, sql=_APPROVALS),
+    Migration(room="approvals", version=2, sql=_DEADLINES),
+)
 
 _COLUMNS = frozenset({"id", "run", "thread", "position", "requester", "status"})
 
@@ -47,15 +69,46 @@ def find(connection: sqlite3.Connection, workspace: str, **wanted: str | int) ->
     Raises:
         StorageError: a row is damaged or of another version.
     """
-    unknown = set(wanted) - _COLUMNS
-    if unknown:
-        raise ValueError(f"approvals have no column {sorted(unknown)}")
-    clauses = " AND ".join(["workspace = ?", *(f"{name} = ?" for name in wanted)])
     rows = connection.execute(
-        f"SELECT id, schema_version, record FROM approvals WHERE {clauses} ORDER BY seq",
+        f"SELECT id, schema_version, record FROM approvals WHERE {_clauses(wanted)} ORDER BY seq",
         (workspace, *wanted.values()),
     )
     return [_read(row) for row in rows]
+
+
+def overdue(
+    connection: sqlite3.Connection, workspace: str, at: str, **wanted: str | int
+) -> list[Approval]:
+    """Return the pending approvals whose deadline is over, oldest first.
+
+    One that is damaged is left out: nobody can answer it, and the others do not wait for it.
+    """
+    rows = connection.execute(
+        f"SELECT id, schema_version, record FROM approvals WHERE {_clauses(wanted)}"
+        " AND status = 'pending' AND due IS NOT NULL AND due <= ? ORDER BY seq",
+        (workspace, *wanted.values(), at),
+    )
+    found = []
+    for row in rows:
+        with suppress(StorageError):
+            found.append(_read(row))
+    return found
+
+
+def waiting_runs(connection: sqlite3.Connection, workspace: str) -> frozenset[str]:
+    """Return the runs for which somebody still has to decide."""
+    rows = connection.execute(
+        "SELECT DISTINCT run FROM approvals WHERE workspace = ? AND status = 'pending'",
+        (workspace,),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def _clauses(wanted: Mapping[str, str | int]) -> str:
+    unknown = set(wanted) - _COLUMNS
+    if unknown:
+        raise ValueError(f"approvals have no column {sorted(unknown)}")
+    return " AND ".join(["workspace = ?", *(f"{name} = ?" for name in wanted)])
 
 
 def insert(connection: sqlite3.Connection, workspace: str, approval: Approval) -> None:

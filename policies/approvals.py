@@ -6,10 +6,12 @@ the call again; the stored row, not a resume value, is what counts.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from builtins import list as list_
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -19,17 +21,19 @@ from concertmaster.contracts import (
     Action,
     Answer,
     Approval,
+    ApprovalNotice,
     AuditEvent,
+    Deadline,
     Edit,
     Principal,
     Provenance,
     Respond,
     ReviewNeed,
     canonical,
-    digest,
     now,
     plain_text,
 )
+from concertmaster.contracts.deadline import utc
 from concertmaster.errors import (
     ApprovalError,
     ApprovalForbidden,
@@ -38,9 +42,11 @@ from concertmaster.errors import (
     ConfigError,
 )
 from concertmaster.policies import approval_rows as rows
+from concertmaster.policies.approval_events import ApprovalEvents
 from concertmaster.policies.approval_rows import MIGRATIONS
-from concertmaster.policies.ballot import approval_digest, cast, covers, satisfies, wrote
-from concertmaster.policies.endorsement import endorsers, endorses, unproven_values
+from concertmaster.policies.ballot import approval_digest, asks_for, cast, meets, satisfies, wrote
+from concertmaster.policies.claims import DEFAULT, claimed, released
+from concertmaster.policies.deadlines import lapsed
 from concertmaster.policies.obligations import merge_needs
 from concertmaster.storage import Database
 
@@ -49,7 +55,7 @@ __all__ = ["MIGRATIONS", "Approvals", "satisfies"]
 T = TypeVar("T")
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
-_HOST = "concertmaster"
+_LOG = logging.getLogger("concertmaster.approvals")
 
 
 class Approvals:
@@ -69,6 +75,15 @@ class Approvals:
         self._database = database
         self._trail = trail
         self._workspace = trail.workspace
+        self._events = ApprovalEvents(trail)
+        self._listeners: list_[Callable[[ApprovalNotice], object]] = []
+        self.clock: Callable[[], datetime] = now
+        """Tells the time, of which deadlines and claims depend."""
+
+    def on(self, callback: Callable[[ApprovalNotice], object]) -> None:
+        """Have `callback` called when an approval is asked for, escalated, or was not given in
+        time. It must not block; that it fails keeps nobody from deciding."""
+        self._listeners.append(callback)
 
     async def request(
         self,
@@ -82,6 +97,7 @@ class Approvals:
         bundle: str,
         evidence: tuple[str, ...] = (),
         provenance: Provenance | None = None,
+        deadline: Deadline | None = None,
     ) -> Approval:
         """Return the approval for this call at this position of the run; ask for it if need be.
 
@@ -99,6 +115,7 @@ class Approvals:
             bundle: the digest of the policies that asked for it.
             evidence: digests of the evidence that the reviewer is shown.
             provenance: where the call's values came from, for the reviewer.
+            deadline: how long people have, and what follows; as long as they like without it.
 
         Raises:
             ApprovalError: nobody is named who could approve, or the call is not plain JSON.
@@ -112,6 +129,7 @@ class Approvals:
             bound = approval_digest(action, requester.id, evidence)
         except ValueError:
             raise ApprovalError(f"{action.tool}: the arguments are not plain JSON") from None
+        asked_at = self.clock()
         wanted = Approval(
             id="",
             run=run,
@@ -124,14 +142,20 @@ class Approvals:
             needs=merge_needs(needs),
             reasons=tuple(reasons),
             bundle=bundle,
-            created=now().isoformat(),
+            created=utc(asked_at),
             provenance=provenance,
+            deadline=deadline,
+            due=deadline.due(asked_at) if deadline else None,
         )
-        return await self._write(lambda connection: self._request(connection, wanted))
+        await self.sweep(run=run)
+        asked, fresh = await self._write(lambda connection: self._request(connection, wanted))
+        if fresh:
+            self._announce("requested", asked)
+        return asked
 
     def _request(
         self, connection: sqlite3.Connection, wanted: Approval
-    ) -> tuple[Approval, list_[AuditEvent]]:
+    ) -> tuple[tuple[Approval, bool], list_[AuditEvent]]:
         there = [
             approval
             for approval in self._find(connection, run=wanted.run, position=wanted.position)
@@ -139,7 +163,7 @@ class Approvals:
         ]
         for approval in reversed(there):
             if approval.digest == wanted.digest and not _asks_more(wanted, approval):
-                return approval, []
+                return (approval, False), []
         events = [
             self._void(connection, approval, "another call, or another review, took its place")
             for approval in there
@@ -147,7 +171,7 @@ class Approvals:
         ]
         asked = wanted.model_copy(update={"id": rows.fresh_id(connection)})
         rows.insert(connection, self._workspace, asked)
-        return asked, [*events, self._requested(asked)]
+        return (asked, True), [*events, self._events.requested(asked)]
 
     async def get(self, id: str) -> Approval:
         """Return an approval.
@@ -180,11 +204,13 @@ class Approvals:
     async def granted(self, run: str, position: int) -> Approval | None:
         """Return the latest approval at this position of the run that is not void, if any.
 
-        What was answered is in its status and votes; see `satisfies`.
+        What was answered is in its status and votes; see `satisfies`. A deadline that is over
+        takes effect first.
 
         Raises:
             StorageError: a row is damaged.
         """
+        await self.sweep(run=run)
         found = await self._database.read(lambda c: self._find(c, run=run, position=position))
         return next((a for a in reversed(found) if a.status != "void"), None)
 
@@ -197,12 +223,15 @@ class Approvals:
 
         Raises:
             ApprovalUnknown: there is none of this id in this workspace.
-            ApprovalStale: it was decided or voided before, or its row was changed from outside.
-            ApprovalForbidden: this person may not answer it.
+            ApprovalStale: it was decided or voided before, is overdue, or its row was changed from
+                outside.
+            ApprovalForbidden: this person may not answer it, or others have claimed it.
             ApprovalError: this is no answer.
         """
         try:
             clean = _clean(answer)
+            # What is overdue once stays so: a clock that is set back afterwards changes nothing.
+            await self.sweep(id=str(id))
             return await self._write(lambda connection: self._decide(connection, id, clean, by))
         except ApprovalError as refusal:
             await self._refused(id, getattr(answer, "kind", None), by, refusal)
@@ -212,15 +241,113 @@ class Approvals:
         self, connection: sqlite3.Connection, id: str, answer: Answer, by: Principal
     ) -> tuple[Approval, list_[AuditEvent]]:
         approval = self._one(connection, id)
-        decided = cast(approval, answer, by, at=now().isoformat())
+        decided = cast(approval, answer, by, at=self._now())
+        self._check_unbiased(connection, approval, by)
+        rows.replace(connection, self._workspace, decided)
+        return decided, [self._events.answered(decided), *self._events.endorsed(decided)]
+
+    def _check_unbiased(
+        self, connection: sqlite3.Connection, approval: Approval, by: Principal
+    ) -> None:
+        """Raise ApprovalForbidden if this person has had a say in what the approval is about."""
         for earlier in self._find(connection, run=approval.run, position=approval.position):
             if wrote(earlier, by, approval.action):
                 raise ApprovalForbidden(
-                    f"{by.id} wrote the call that approval {id} is about",
+                    f"{by.id} wrote the call that approval {approval.id} is about",
                     hint="an edited call is looked at by somebody else than who edited it",
                 )
-        rows.replace(connection, self._workspace, decided)
-        return decided, [self._answered(decided), *self._endorsed(decided)]
+            if earlier.id == approval.replaces and any(v.by == by.id for v in earlier.votes):
+                raise ApprovalForbidden(
+                    f"{by.id} answered {earlier.id}, which approval {approval.id} replaces",
+                    hint="after the deadline somebody else decides",
+                )
+
+    async def claim(self, id: str, by: Principal, *, seconds: float = DEFAULT) -> Approval:
+        """Take an approval on for a while; others cannot answer in this person's place meanwhile.
+
+        It holds for one place of one role: where two of a role have to approve, a second person
+        still can. Claiming again makes it last from now on. It ends by itself, with an answer, or
+        with `release`.
+
+        Raises:
+            ApprovalUnknown, ApprovalStale, ApprovalForbidden: as for `decide`.
+            ApprovalError: the time is too short or too long.
+        """
+        await self.sweep(id=str(id))
+
+        def work(connection: sqlite3.Connection) -> tuple[Approval, list_[AuditEvent]]:
+            there = self._one(connection, id)
+            taken = claimed(there, by, seconds, at=self._now())
+            self._check_unbiased(connection, there, by)
+            rows.replace(connection, self._workspace, taken)
+            return taken, [self._events.claimed(taken, taken.claims[-1])]
+
+        return await self._write(work)
+
+    async def release(self, id: str, by: Principal) -> Approval:
+        """Let go of a claim.
+
+        Raises:
+            ApprovalUnknown, ApprovalStale: as for `decide`.
+            ApprovalForbidden: this person has no claim on it.
+        """
+        await self.sweep(id=str(id))
+
+        def work(connection: sqlite3.Connection) -> tuple[Approval, list_[AuditEvent]]:
+            left = released(self._one(connection, id), by, at=self._now())
+            rows.replace(connection, self._workspace, left)
+            return left, [self._events.released(left, by.id)]
+
+        return await self._write(work)
+
+    async def sweep(self, **wanted: str) -> list_[Approval]:
+        """Have every deadline that is over take effect; return what was closed by it.
+
+        That happens once: what was rejected or escalated stays so, whatever the clock tells later.
+
+        Args:
+            wanted: only those with this `id`, `run` or `thread`.
+
+        Raises:
+            StorageError: the database cannot be read or written.
+        """
+        at = self._now()
+
+        def due(connection: sqlite3.Connection) -> list_[Approval]:
+            return rows.overdue(connection, self._workspace, at, **wanted)
+
+        if not await self._database.read(due):
+            return []
+        lapses = await self._write(lambda connection: self._lapse(connection, due(connection), at))
+        for closed, successor in lapses:
+            self._announce("escalated" if successor else "overdue", successor or closed)
+        return [closed for closed, _ in lapses]
+
+    def _lapse(
+        self, connection: sqlite3.Connection, due: list_[Approval], at: str
+    ) -> tuple[list_[tuple[Approval, Approval | None]], list_[AuditEvent]]:
+        lapses, events = [], []
+        for approval in due:
+            closed, successor = lapsed(approval, at, rows.fresh_id(connection))
+            rows.replace(connection, self._workspace, closed)
+            events.append(self._events.overdue(closed, successor))
+            if successor is not None:
+                rows.insert(connection, self._workspace, successor)
+                events.append(self._events.requested(successor))
+            lapses.append((closed, successor))
+        return lapses, events
+
+    async def waiting_runs(self) -> frozenset[str]:
+        """Return the runs for which somebody still has to decide."""
+        return await self._database.read(lambda c: rows.waiting_runs(c, self._workspace))
+
+    def _announce(self, event: Any, approval: Approval) -> None:
+        notice = ApprovalNotice.of(approval, event, self._workspace)
+        for listener in self._listeners:
+            try:
+                listener(notice)
+            except Exception as error:
+                _LOG.warning("a receiver of approvals failed: %s", type(error).__name__)
 
     async def void(self, run: str, why: str) -> int:
         """Void what is pending in a run; return how many there were.
@@ -259,69 +386,13 @@ class Approvals:
         return found[0]
 
     def _void(self, connection: sqlite3.Connection, approval: Approval, why: str) -> AuditEvent:
-        voided = approval.model_copy(update={"status": "void", "decided": now().isoformat()})
+        closed = {"status": "void", "decided": self._now(), "claims": ()}
+        voided = approval.model_copy(update=closed)
         rows.replace(connection, self._workspace, voided)
-        return self._event("approval.voided", approval, why=why, actor=_HOST)
+        return self._events.voided(approval, why)
 
-    def _requested(self, approval: Approval) -> AuditEvent:
-        return self._event(
-            "approval.requested",
-            approval,
-            why="; ".join(approval.reasons) or f"{approval.action.tool} needs a review",
-            actor=_HOST,
-            step=approval.action.step,
-            needs=[need.model_dump() for need in approval.needs],
-            evidence=list(approval.evidence),
-            bundle=approval.bundle,
-        )
-
-    def _answered(self, approval: Approval) -> AuditEvent:
-        vote = approval.votes[-1]
-        answer = vote.answer
-        edited = {"tool": approval.action.tool, "arguments": getattr(answer, "arguments", None)}
-        return self._event(
-            "approval.answered",
-            approval,
-            why=getattr(answer, "reason", "") or f"{vote.by} answered: {answer.kind}",
-            actor=vote.by,
-            answer=answer.kind,
-            role=vote.role,
-            status=approval.status,
-            **({"edited_call": digest(edited)} if isinstance(answer, Edit) else {}),
-        )
-
-    def _endorsed(self, approval: Approval) -> list_[AuditEvent]:
-        """Tell whose word now stands for values that nothing else proved; never the values."""
-        unproven = unproven_values(approval) if endorses(approval) else ()
-        if not unproven:
-            return []
-        reviewers = endorsers(approval)
-        return [
-            self._event(
-                "value.endorsed",
-                approval,
-                why=f"{' and '.join(reviewers)} let values through that nothing else proves",
-                actor=reviewers[-1],
-                reviewers=list(reviewers),
-                values=[{"path": v.path, "origin": v.origin} for v in unproven],
-                edited=approval.status == "edited",
-            )
-        ]
-
-    def _event(self, type_: Any, approval: Approval, **fields: Any) -> AuditEvent:
-        """Return an event about an approval, which names the call by its digest alone."""
-        return self._trail.event(
-            type_,
-            run=approval.run,
-            thread=approval.thread,
-            on_behalf_of=approval.requester,
-            approval=approval.id,
-            tool=approval.action.tool,
-            position=approval.position,
-            call=approval.action.call_digest(),
-            digest=approval.digest,
-            **fields,
-        )
+    def _now(self) -> str:
+        return utc(self.clock())
 
     async def _refused(
         self, id: str, kind: str | None, by: Principal, refusal: ApprovalError
@@ -347,11 +418,8 @@ class Approvals:
 def _asks_more(wanted: Approval, there: Approval) -> bool:
     """Tell whether an approval for the same call asks for less than is needed now."""
     if there.status == "approved":
-        return not covers(there.votes, wanted.needs, besides=there.requester)
-    if there.status == "pending":
-        asked = {need.role: need.count for need in there.needs}
-        return any(need.count > asked.get(need.role, 0) for need in wanted.needs)
-    return False
+        return not meets(there, wanted.needs)
+    return there.status == "pending" and not asks_for(there, wanted.needs)
 
 
 def _clean(answer: Answer) -> Answer:

@@ -19,8 +19,21 @@ from concertmaster.contracts import (
 )
 from concertmaster.contracts.approval import ApprovalStatus
 from concertmaster.errors import ApprovalForbidden, ApprovalStale
+from concertmaster.policies.deadlines import DEADLINE, overdue
+from concertmaster.policies.slots import free, live, told
 
-__all__ = ["approval_digest", "cast", "covers", "intact", "satisfies", "wrote"]
+__all__ = [
+    "approval_digest",
+    "asks_for",
+    "cast",
+    "check_open",
+    "covers",
+    "intact",
+    "meets",
+    "role_for",
+    "satisfies",
+    "wrote",
+]
 
 _DECIDES: dict[str, ApprovalStatus] = {
     "edit": "edited",
@@ -76,7 +89,25 @@ def satisfies(approval: Approval, decision: Decision) -> bool:
         return False
     if approval.action.call_digest() != decision.call:
         return False
-    return covers(approval.votes, decision.needs, besides=approval.requester)
+    return meets(approval, decision.needs)
+
+
+def meets(approval: Approval, needs: Sequence[ReviewNeed]) -> bool:
+    """Tell whether the votes of an approval meet what is due.
+
+    Those of an escalated one meet what had been needed before: whoever it was escalated to decided
+    in place of the others. They meet nothing that is due on top of that.
+    """
+    if not approval.instead_of:
+        return covers(approval.votes, needs, besides=approval.requester)
+    complete = covers(approval.votes, approval.needs, besides=approval.requester)
+    return complete and asks_for(approval, needs)
+
+
+def asks_for(approval: Approval, needs: Sequence[ReviewNeed]) -> bool:
+    """Tell whether an approval asks for all that is due, itself or in place of others."""
+    asked = {need.role: need.count for need in approval.instead_of or approval.needs}
+    return all(need.count <= asked.get(need.role, 0) for need in needs)
 
 
 def cast(approval: Approval, answer: Answer, by: Principal, *, at: str) -> Approval:
@@ -86,9 +117,31 @@ def cast(approval: Approval, answer: Answer, by: Principal, *, at: str) -> Appro
         ApprovalStale: it was decided or voided before, or is not what was requested.
         ApprovalForbidden: this person may not answer, or not so.
     """
+    check_open(approval, at)
+    role = role_for(approval, answer, by, at=at)
+    votes = (*approval.votes, Vote(by=by.id, role=role, answer=answer, at=at))
+    status = _DECIDES.get(answer.kind, "pending")
+    if isinstance(answer, Approve) and covers(votes, approval.needs, besides=approval.requester):
+        status = "approved"
+    decided = None if status == "pending" else at
+    claims = tuple(claim for claim in live(approval, at) if claim.by != by.id)
+    return approval.model_copy(
+        update={
+            "votes": votes,
+            "status": status,
+            "decided": decided,
+            "claims": claims if decided is None else (),
+        }
+    )
+
+
+def check_open(approval: Approval, at: str) -> None:
+    """Raise ApprovalStale unless an approval can still be answered at this moment."""
     if approval.status != "pending":
+        missed = approval.status == "rejected" and approval.votes[-1].by == DEADLINE
         raise ApprovalStale(
-            f"approval {approval.id} is no longer pending: it is {approval.status}",
+            f"approval {approval.id} is no longer pending: it is {approval.status}"
+            f"{', its deadline is over' if missed else ''}",
             hint="list the pending ones; nothing was changed by this answer",
         )
     if not intact(approval):
@@ -96,13 +149,11 @@ def cast(approval: Approval, answer: Answer, by: Principal, *, at: str) -> Appro
             f"approval {approval.id} is no longer what was requested: its digest does not match",
             hint="the stored row was changed from outside; cancel the run and look into it",
         )
-    role = _role(approval, answer, by)
-    votes = (*approval.votes, Vote(by=by.id, role=role, answer=answer, at=at))
-    status = _DECIDES.get(answer.kind, "pending")
-    if isinstance(answer, Approve) and covers(votes, approval.needs, besides=approval.requester):
-        status = "approved"
-    decided = None if status == "pending" else at
-    return approval.model_copy(update={"votes": votes, "status": status, "decided": decided})
+    if overdue(approval, at):
+        raise ApprovalStale(
+            f"approval {approval.id} is overdue: it was due at {approval.due}",
+            hint="`concertmaster approvals list --status all` shows what became of it",
+        )
 
 
 def wrote(approval: Approval, by: Principal, action: Action) -> bool:
@@ -116,8 +167,29 @@ def wrote(approval: Approval, by: Principal, action: Action) -> bool:
     )
 
 
-def _role(approval: Approval, answer: Answer, by: Principal) -> str:
-    """Return the role in which this person answers: the first unmet need's that they have."""
+def role_for(approval: Approval, answer: Answer, by: Principal, *, at: str) -> str:
+    """Return the role in which this person answers.
+
+    It is the one that they claimed, else that of the first unmet need of which a place is free.
+
+    Raises:
+        ApprovalForbidden: this person may not answer, or not so, or others have claimed it.
+    """
+    able = _roles(approval, answer, by)
+    for claim in live(approval, at):
+        if claim.by == by.id and claim.role in able:
+            return claim.role
+    for role in able:
+        if free(approval, role, by.id, at):
+            return role
+    raise ApprovalForbidden(
+        f"approval {approval.id} is claimed by {told(approval, able, at)}",
+        hint="wait until then, or have it released; a claim ends by itself",
+    )
+
+
+def _roles(approval: Approval, answer: Answer, by: Principal) -> list[str]:
+    """Return the roles in which this person could answer, those of unmet needs first."""
     if not by.authenticated:
         raise ApprovalForbidden(
             f"approval {approval.id} needs an authenticated person",
@@ -140,9 +212,11 @@ def _role(approval: Approval, answer: Answer, by: Principal) -> str:
             hint=f"it needs {' and '.join(wanted)}",
         )
     unmet = [n.role for n in _unmet(approval.votes, approval.needs, besides=approval.requester)]
-    for role in unmet if isinstance(answer, Approve) else (*unmet, *wanted):
-        if role in by.roles:
-            return role
+    able = [r for r in unmet if r in by.roles]
+    if not isinstance(answer, Approve):
+        able += [r for r in wanted if r in by.roles and r not in unmet]
+    if able:
+        return able
     raise ApprovalForbidden(
         f"approval {approval.id} has every approval that {by.id} could give",
         hint=f"what is missing is {' and '.join(unmet)}",

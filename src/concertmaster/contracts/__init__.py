@@ -11,6 +11,7 @@ from concertmaster.contracts.approval import (
     Vote,
 )
 from concertmaster.contracts.base import Record, canonical, digest, new_id, now, plain_text
+from concertmaster.contracts.deadline import Claim, Deadline
 from concertmaster.contracts.decision import (
     Allow,
     Decision,
@@ -27,6 +28,7 @@ from concertmaster.contracts.evidence import Citation, Evidence, Retrieved
 from concertmaster.contracts.history import History, Past
 from concertmaster.contracts.intent import Alternative, Intent
 from concertmaster.contracts.labels import Confidentiality, Label, Trust
+from concertmaster.contracts.notice import ApprovalNotice
 from concertmaster.contracts.outcome import FINAL, Outcome, Status
 from concertmaster.contracts.principal import ANONYMOUS, EVERYONE, Principal, Readers
 from concertmaster.contracts.provenance import Origin, Provenance, ValueOrigin
@@ -45,10 +47,13 @@ __all__ = [
     "Alternative",
     "Answer",
     "Approval",
+    "ApprovalNotice",
     "Approve",
     "AuditEvent",
     "Citation",
+    "Claim",
     "Confidentiality",
+    "Deadline",
     "Decision",
     "Deny",
     "Draft",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from concertmaster.contracts.action import Action
 from concertmaster.contracts.base import Record
+from concertmaster.contracts.deadline import Claim, Deadline, Moment
 from concertmaster.contracts.decision import ReviewNeed
 from concertmaster.contracts.provenance import Provenance, ValueOrigin
 
@@ -76,6 +77,9 @@ class Approval(Record):
     requester and the digests of the evidence that the reviewer is shown. `bundle` is recorded,
     not bound: the call is decided again when it runs. `provenance` is where its values came from
     when it was asked for.
+
+    `due` is when `deadline` is over. An approval that was escalated there is void; the one that
+    takes its place names it in `replaces` and what had been needed in `instead_of`.
     """
 
     id: str
@@ -94,6 +98,11 @@ class Approval(Record):
     created: str
     decided: str | None = None
     provenance: Provenance | None = None
+    deadline: Deadline | None = None
+    due: Moment | None = None
+    replaces: str | None = None
+    instead_of: tuple[ReviewNeed, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def concerns(self) -> tuple[str, ...]:
         """Return what a reviewer should know of where the call came from, a sentence each."""
@@ -115,6 +124,8 @@ class Approval(Record):
         )
         told = [_visible(reason) for reason in self.reasons or (self.action.why,)]
         told += [_visible(concern) for concern in self.concerns()]
+        if self.due and self.status == "pending":
+            told.append(f"due {escape(self.due[:16].replace('T', ' '))} UTC")
         told += [f"{_visible(v.by)} ({_visible(v.role)}): {v.answer.kind}" for v in self.votes]
         return (
             f"<div style='border-left:4px solid {_COLOURS[self.status]};padding:8px 14px;"

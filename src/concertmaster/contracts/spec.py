@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from concertmaster.contracts.deadline import AtDeadline, Deadline
 from concertmaster.contracts.principal import EVERYONE, Principal
 
 __all__ = [
@@ -64,10 +65,16 @@ def _name(value: str) -> str:
 
 
 def _seconds(value: object) -> object:
-    """Read `20s`, `500ms`, `2m`, or a number of seconds."""
+    """Read `20s`, `500ms`, `2m`, `4h`, `3d`, or a number of seconds."""
     if isinstance(value, str):
         text = value.strip().lower()
-        for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        for suffix, factor in (
+            ("ms", 0.001),
+            ("s", 1.0),
+            ("m", 60.0),
+            ("h", 3600.0),
+            ("d", 86400.0),
+        ):
             if text.endswith(suffix):
                 try:
                     return float(text[: -len(suffix)]) * factor
@@ -79,8 +86,10 @@ def _seconds(value: object) -> object:
 
 Name = Annotated[str, AfterValidator(_name)]
 _Number = Annotated[float, Field(gt=0, le=86400)]
-_Written = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h)$")]
+_Written = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h|d)$")]
 Seconds = Annotated[_Number, BeforeValidator(_seconds, json_schema_input_type=_Number | _Written)]
+_Long = Annotated[float, Field(gt=0, le=366 * 86400)]
+Span = Annotated[_Long, BeforeValidator(_seconds, json_schema_input_type=_Long | _Written)]
 
 
 class Spec(BaseModel):
@@ -112,11 +121,32 @@ class ModelNeed(Spec):
 
 
 class ReviewSpec(Spec):
-    """When people look: never, as policies say, or before every consequential call."""
+    """When people look: never, as policies say, or before every consequential call.
+
+    They have until `deadline` (`4h`, `3d`). Then the call is rejected, or, with
+    `at_deadline: escalate:ROLE`, somebody with that role decides instead, with as much time again.
+    """
 
     mode: Literal["none", "policy", "always"] = "policy"
     roles: tuple[Name, ...] = ()
     waiver: str | None = None
+    deadline: Span | None = None
+    at_deadline: AtDeadline | None = None
+
+    @property
+    def term(self) -> Deadline | None:
+        """The deadline with its consequence, None if people have all the time in the world."""
+        if self.deadline is None:
+            return None
+        return Deadline(seconds=self.deadline, then=self.at_deadline or "reject")
+
+    @model_validator(mode="after")
+    def _consequence_has_deadline(self) -> Self:
+        if self.at_deadline is not None and self.deadline is None:
+            raise ValueError("'at_deadline' needs a 'deadline', such as 4h")
+        if self.deadline is not None and self.mode == "none":
+            raise ValueError("where nobody looks ('mode: none') there is no 'deadline'")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,16 @@ from concertmaster.contracts import AuditEvent
 
 __all__ = ["LEFT_OUT", "TOLD", "Telling"]
 
-LEFT_OUT = frozenset({"run.started", "model.chosen", "audit.erased", "audit.rotated"})
+LEFT_OUT = frozenset(
+    {
+        "run.started",
+        "model.chosen",
+        "audit.erased",
+        "audit.rotated",
+        "home.taken",
+        "home.restored",
+    }
+)
 """Types of which a run's story says nothing: what follows from them is told instead."""
 
 

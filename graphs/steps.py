@@ -27,7 +27,7 @@ from concertmaster.contracts import (
     now,
 )
 from concertmaster.contracts.spec import StepSpec
-from concertmaster.errors import ConcertmasterError, ConfigError
+from concertmaster.errors import ConcertmasterError, ConfigError, HomeFenced
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
@@ -85,7 +85,7 @@ async def _attempt(agent: Agent, task: Task) -> dict[str, Any]:
             try:
                 async with asyncio.timeout(limit):
                     return await agent(task)
-            except GraphBubbleUp:
+            except (GraphBubbleUp, HomeFenced):
                 raise
             except Exception as error:
                 raise _Failed(error) from None

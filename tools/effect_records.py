@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from concertmaster.contracts import Record, digest
+from concertmaster.errors import StorageError
 from concertmaster.storage import Migration
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "Fresh",
     "InDoubt",
     "Retry",
+    "distrust",
+    "distrusted",
     "find_effect",
     "idempotency_key",
     "read_effect",
@@ -55,11 +59,22 @@ MIGRATIONS = (
         """,
     ),
     Migration("tools.ledger", 2, "CREATE INDEX effects_by_thread ON effects (thread, begun)"),
+    Migration(
+        "tools.ledger",
+        3,
+        """
+        ALTER TABLE effects ADD COLUMN epoch INTEGER;
+        CREATE TABLE distrusted_runs (run TEXT PRIMARY KEY, why TEXT NOT NULL) STRICT
+        """,
+    ),
 )
 
 
 class EffectRecord(Record):
-    """One row. `why` tells a failure or a doubt; `attempts` counts how often the call was begun."""
+    """One row. `why` tells a failure or a doubt; `attempts` counts how often the call was begun.
+
+    `epoch` is the one in which it was begun last, where a home changes hands.
+    """
 
     run: str
     position: int
@@ -77,6 +92,7 @@ class EffectRecord(Record):
     begun: str
     settled: str | None = None
     settled_by: str | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,10 +119,15 @@ class Done:
 
 @dataclass(frozen=True)
 class InDoubt:
-    """The call was begun and cut off; making it again might double its effect."""
+    """The call was begun and cut off; making it again might double its effect.
+
+    `loose` tells that the process that began it may still be there, stopped or slow. That nothing
+    is found of the call then does not tell that nothing will happen.
+    """
 
     key: str
     why: str
+    loose: bool = False
 
 
 Begun = Fresh | Retry | Done | InDoubt
@@ -115,6 +136,21 @@ Begun = Fresh | Retry | Done | InDoubt
 def idempotency_key(run: str, position: int) -> str:
     """Return the key under which every attempt at the call of a run's plan is made."""
     return digest({"run": run, "position": position})
+
+
+def distrust(connection: sqlite3.Connection, runs: Iterable[str], why: str) -> None:
+    """Note runs of which effects may be missing here that took place."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO distrusted_runs (run, why) VALUES (?, ?)",
+        [(run, why) for run in runs],
+    )
+
+
+def distrusted(connection: sqlite3.Connection, run: str) -> str | None:
+    """Return why effects of a run may be missing here, None if there is no reason."""
+    sql = "SELECT why FROM distrusted_runs WHERE run = ?"
+    row = connection.execute(sql, (run,)).fetchone()
+    return row["why"] if row else None
 
 
 def find_effect(connection: sqlite3.Connection, run: str, position: int) -> EffectRecord | None:
@@ -126,10 +162,21 @@ def find_effect(connection: sqlite3.Connection, run: str, position: int) -> Effe
 
 
 def read_effect(row: sqlite3.Row) -> EffectRecord:
-    """Return a stored row as a record."""
+    """Return a stored row as a record.
+
+    Raises:
+        StorageError: it holds what no ledger writes.
+    """
     values = dict(row)
-    result = values.pop("result")
-    return EffectRecord(**values, result=None if result is None else json.loads(result))
+    try:
+        values["result"] = None if values["result"] is None else json.loads(values["result"])
+        return EffectRecord(**values)
+    except ValueError:
+        raise StorageError(
+            f"run {values['run']}: the ledger's row at position {values['position']} cannot be"
+            " read; it was changed from outside",
+            hint="ask whoever owns the tool what happened, and restore a backup",
+        ) from None
 
 
 def write_effect(connection: sqlite3.Connection, effect: EffectRecord) -> None:

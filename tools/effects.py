@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -11,7 +12,7 @@ from weakref import WeakValueDictionary
 from concertmaster.audit import Trail
 from concertmaster.contracts import Action, ActionResult, Label
 from concertmaster.contracts.events import EventType
-from concertmaster.errors import StorageError, ToolError, ToolUncertain
+from concertmaster.errors import HomeFenced, StorageError, ToolError, ToolUncertain
 from concertmaster.policies.redaction import Redaction, Redactor, in_words
 from concertmaster.tools.artifacts import Artifacts, preview
 from concertmaster.tools.context import ToolContext
@@ -26,6 +27,8 @@ from concertmaster.tools.withholding import withheld
 __all__ = ["Carrier"]
 
 T = TypeVar("T")
+
+_LOOSE = "nothing is found of it yet, but the process that began it was stopped and may go on"
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ class Carrier:
                 return _result(job, "done", output=kept, reference=whole)
             case Fresh(key) | Retry(key):
                 return await self._act(_keyed(job, key))
-            case InDoubt(key, why):
-                return await self._taken_up(_keyed(job, key), why)
+            case InDoubt(key, why, loose):
+                return await self._taken_up(_keyed(job, key), why, loose)
 
     async def _begin(self, job: _Job) -> Begun:
         return await self.ledger.begin(
@@ -158,7 +161,8 @@ class Carrier:
             output = await self._run(job)
         except asyncio.CancelledError:
             why = "the call was cancelled while it ran"
-            await _uninterrupted(self.ledger.doubt(run, position, why))
+            with suppress(HomeFenced):
+                await _uninterrupted(self.ledger.doubt(run, position, why))
             raise
         except ToolUncertain as error:
             return await self._looked_up(job, error.message)
@@ -167,20 +171,24 @@ class Carrier:
             return _result(job, "failed", message=error.message)
         return await _uninterrupted(self._took(job, output))
 
-    async def _taken_up(self, job: _Job, why: str) -> ActionResult:
+    async def _taken_up(self, job: _Job, why: str, loose: bool) -> ActionResult:
         """Go on with a call that was cut off: make it only if it certainly had no effect."""
-        result = await self._looked_up(job, why)
+        result = await self._looked_up(job, why, loose)
         if result.status != "failed":
             return result
         await self._begin(job)
         return await self._act(job)
 
-    async def _looked_up(self, job: _Job, why: str) -> ActionResult:
+    async def _looked_up(self, job: _Job, why: str, loose: bool = False) -> ActionResult:
         """Settle a call of unknown outcome by what the tool can look up, or leave it in doubt."""
         run, position = job.ctx.run, job.action.position
         match await look_up(job.tool, job.action.arguments, job.ctx):
             case Took(result):
                 return await self._took(job, result, f"looked up, after: {why}")
+            case TookNot() if loose:
+                told = f"{why}; {_LOOSE}"
+                await self.ledger.doubt(run, position, told)
+                return _result(job, "in_doubt", message=told)
             case TookNot():
                 told = f"looked up, it had no effect: {why}"
                 await self.ledger.fail(run, position, told)

@@ -2,6 +2,9 @@
 
 A row is `intended` durably before the call and `done` or `failed` after it. A row that is still
 `intended` when somebody comes back to it was cut off: nobody knows whether the effect took place.
+
+The transaction that writes `intended` is the last thing before the call, and a fenced database
+refuses it: a process that lost its home begins no call any more.
 """
 
 from __future__ import annotations
@@ -23,11 +26,13 @@ from concertmaster.tools.effect_records import (
     Fresh,
     InDoubt,
     Retry,
+    distrusted,
     find_effect,
     idempotency_key,
     read_effect,
     write_effect,
 )
+from concertmaster.tools.retold import contradiction
 
 __all__ = ["MIGRATIONS", "Begun", "Done", "EffectRecord", "Fresh", "InDoubt", "Ledger", "Retry"]
 
@@ -64,35 +69,60 @@ class Ledger:
             on_behalf_of: the principal, for the trail.
 
         Raises:
-            EffectInDoubt: another call was begun at this position and cut off.
+            EffectInDoubt: another call was begun at this position and cut off, or the row was
+                changed from outside.
             StorageError: another call took place there, or the row cannot be written.
+            HomeFenced: another process has the home now.
         """
+        claim = self._claim()
+        wanted = EffectRecord(
+            run=run,
+            position=position,
+            digest=call,
+            tool=tool,
+            key=idempotency_key(run, position),
+            idempotent=idempotent,
+            status="intended",
+            thread=thread,
+            on_behalf_of=on_behalf_of,
+            begun=_time(),
+            epoch=claim,
+        )
 
         def work(connection: sqlite3.Connection) -> Begun:
             row = find_effect(connection, run, position)
+            told = contradiction(connection, run, position, row)
+            if told is not None:
+                raise _changed_outside(wanted, told)
             if row is None:
-                row = EffectRecord(
-                    run=run,
-                    position=position,
-                    digest=call,
-                    tool=tool,
-                    key=idempotency_key(run, position),
-                    idempotent=idempotent,
-                    status="intended",
-                    thread=thread,
-                    on_behalf_of=on_behalf_of,
-                    begun=_time(),
-                )
-                self._put(connection, row, "effect.intended", f"{tool} is about to be called")
-                return Fresh(row.key)
+                return self._first(connection, wanted)
             if (row.digest, row.tool) != (call, tool):
                 raise _another_call(row)
-            return self._again(connection, row, idempotent)
+            return self._again(connection, row, idempotent, claim)
 
         return await self._database.write(work)
 
+    def _claim(self) -> int | None:
+        fence = self._database.fence
+        return fence.claim() if fence else None
+
+    def _first(self, connection: sqlite3.Connection, row: EffectRecord) -> Begun:
+        """Begin a call of which there is no row, unless its row may be missing."""
+        why = distrusted(connection, row.run)
+        if why is None or row.idempotent:
+            told = f"{row.tool} is about to be called" + (f", maybe again: {why}" if why else "")
+            self._put(connection, row, "effect.intended", told)
+            return Retry(row.key) if why else Fresh(row.key)
+        doubt = f"{why}, and nobody knows whether {row.tool} was called after that"
+        self._put(connection, _changed(row, status="in_doubt", why=doubt), "effect.in_doubt", doubt)
+        return InDoubt(row.key, doubt)
+
     def _again(
-        self, connection: sqlite3.Connection, row: EffectRecord, idempotent: bool
+        self,
+        connection: sqlite3.Connection,
+        row: EffectRecord,
+        idempotent: bool,
+        claim: int | None,
     ) -> Retry | Done | InDoubt:
         if row.status == "done":
             self._put(connection, row, "effect.reused", f"{row.tool} was called before")
@@ -100,16 +130,29 @@ class Ledger:
         if row.status == "failed" or (row.idempotent and idempotent):
             reason = row.why if row.status != "intended" else "the last attempt was cut off"
             again = _changed(
-                row, status="intended", attempts=row.attempts + 1, settled=None, settled_by=None
+                row,
+                status="intended",
+                attempts=row.attempts + 1,
+                settled=None,
+                settled_by=None,
+                epoch=claim,
             )
             told = f"{row.tool} is about to be called again: {reason}"
             self._put(connection, again, "effect.intended", told)
             return Retry(row.key)
+        loose = self._loose(connection, row)
         if row.status == "in_doubt":
-            return InDoubt(row.key, row.why)
+            return InDoubt(row.key, row.why, loose)
         why = "the call was cut off, and nobody knows whether it took effect"
         self._put(connection, _changed(row, status="in_doubt", why=why), "effect.in_doubt", why)
-        return InDoubt(row.key, why)
+        return InDoubt(row.key, why, loose)
+
+    def _loose(self, connection: sqlite3.Connection, row: EffectRecord) -> bool:
+        """Tell whether another process that is not known to have ended may still make the call."""
+        fence = self._database.fence
+        if fence is None or row.epoch is None:
+            return False
+        return not fence.gone(connection, row.epoch)
 
     async def finish(
         self,
@@ -261,6 +304,13 @@ def _known(connection: sqlite3.Connection, run: str, position: int) -> EffectRec
 
 def _changed(row: EffectRecord, **changes: Any) -> EffectRecord:
     return row.model_copy(update=changes)
+
+
+def _changed_outside(row: EffectRecord, told: str) -> EffectInDoubt:
+    return EffectInDoubt(
+        f"{_name(row)}: {told}; somebody changed the database from outside",
+        hint="ask whoever owns the tool what happened; `concertmaster audit verify` tells more",
+    )
 
 
 def _another_call(row: EffectRecord) -> ConcertmasterError:

@@ -7,7 +7,8 @@ ConcertmasterError
 ├── HomeError              CM120  the home directory cannot be used
 │   ├── HomeBusy           CM121  another process is working in it
 │   ├── HomeReadOnly       CM122  it cannot be written
-│   └── HomeVersion        CM123  it was written by another schema version
+│   ├── HomeVersion        CM123  it was written by another schema version
+│   └── HomeFenced         CM124  another process has taken it over
 ├── StorageError           CM130  a stored record could not be written or read
 ├── PolicyError            CM200  policies cannot be loaded
 ├── ApprovalError          CM210  an answer to an approval was refused
@@ -41,6 +42,7 @@ __all__ = [
     "EffectInDoubt",
     "HomeBusy",
     "HomeError",
+    "HomeFenced",
     "HomeReadOnly",
     "HomeVersion",
     "IndexMismatch",
@@ -120,6 +122,12 @@ class HomeVersion(HomeError):
     """The home directory was written by a newer schema version than this one."""
 
     code = "CM123"
+
+
+class HomeFenced(HomeError):
+    """Another process has taken the home over; this one writes nothing to it any more."""
+
+    code = "CM124"
 
 
 class StorageError(ConcertmasterError):

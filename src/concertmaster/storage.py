@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
-from concertmaster.errors import HomeReadOnly, HomeVersion, StorageError
+from concertmaster.errors import HomeFenced, HomeReadOnly, HomeVersion, StorageError
 
-__all__ = ["Database", "Migration", "storage_error"]
+__all__ = ["FENCED", "Database", "Fence", "Migration", "storage_error"]
+
+FENCED = "the home was taken over"
+"""What SQLite says of a statement that a fence's trigger refuses."""
 
 T = TypeVar("T")
 
@@ -31,10 +34,31 @@ class Migration:
     sql: str
 
 
+class Fence(Protocol):
+    """Keeps a process that lost a file to another one from writing to it."""
+
+    def claim(self) -> int | None:
+        """Return the epoch under which the present task works; None lets it write unchecked."""
+        ...
+
+    def check(self, connection: sqlite3.Connection, claim: int) -> None:
+        """Compare a claim with the stored epoch, within the transaction that is to write.
+
+        Raises:
+            HomeFenced: a later epoch has begun.
+        """
+        ...
+
+    def gone(self, connection: sqlite3.Connection, epoch: int) -> bool:
+        """Tell whether what another process began in an epoch has certainly ended with it."""
+        ...
+
+
 class Database:
     """A SQLite file in WAL mode with `synchronous=FULL`: a commit survives a power loss.
 
     `write` runs a function in one transaction, `read` outside of one; both off the event loop.
+    With a `fence`, a transaction begins by asking it whether this process may still write.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
@@ -43,6 +67,7 @@ class Database:
         self._committed: list[Callable[[], None]] = []
         self.path = path
         self.read_only = read_only
+        self.fence: Fence | None = None
         self.writing = asyncio.Lock()
         """Held while anything in this process writes to the file. SQLite lets one connection write
         and has the others sleep and try again, which costs seconds when many wait; other
@@ -50,7 +75,12 @@ class Database:
 
     @classmethod
     def open(
-        cls, path: Path, migrations: Iterable[Migration] = (), *, read_only: bool = False
+        cls,
+        path: Path,
+        migrations: Iterable[Migration] = (),
+        *,
+        read_only: bool = False,
+        fence: Fence | None = None,
     ) -> Self:
         """Open the file, create it if need be, and bring every room's tables up to date.
 
@@ -72,6 +102,7 @@ class Database:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             database = cls(connection, path, read_only=read_only)
+            database.fence = fence
             if not read_only:
                 database._migrate(sorted(migrations, key=lambda m: (m.room, m.version)))
         except BaseException as error:
@@ -115,13 +146,27 @@ class Database:
         Raises:
             StorageError: the disk is full, the file is damaged or locked.
             HomeReadOnly: the file cannot be written.
+            HomeFenced: another process has taken over; `work` was not run.
         """
+        claim = self.fence.claim() if self.fence else None
+        loop = asyncio.get_running_loop()
         async with self.writing:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+            return await loop.run_in_executor(self._thread, self._write, work, claim)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
+
+    async def confirm(self) -> None:
+        """Make sure that this process may write, before something that goes with a later `write`.
+
+        Raises:
+            HomeFenced: another process has taken over.
+        """
+        fence = self.fence
+        claim = fence.claim() if fence else None
+        if fence is not None and claim is not None:
+            await self.read(lambda connection: fence.check(connection, claim))
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` run once the present transaction is committed, and not if it is rolled back.
@@ -130,11 +175,14 @@ class Database:
         """
         self._committed.append(call)
 
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, work: Callable[[sqlite3.Connection], T], claim: int | None = None) -> T:
         self._committed = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                if self.fence is not None and claim is not None:
+                    # Nobody else can write until this ends, so what holds now holds to the end.
+                    self.fence.check(self._connection, claim)
                 result = work(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -175,9 +223,14 @@ def _read_mode(path: Path) -> str:
     return "mode=ro" if logged or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
-def storage_error(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly:
+def storage_error(error: sqlite3.Error, path: Path) -> StorageError | HomeReadOnly | HomeFenced:
     """Return what an SQLite error means for the file, in words and with a way out."""
     name = getattr(error, "sqlite_errorname", "") or ""
+    if FENCED in str(error):
+        return HomeFenced(
+            f"{path.parent} was taken over by another process; this one writes nothing any more",
+            hint="what was under way goes on there; look at the run before asking again",
+        )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return HomeReadOnly(
             f"{path} cannot be written",

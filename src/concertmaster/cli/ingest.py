@@ -111,7 +111,7 @@ async def _record(workspace: Workspace, home: Home, report: IngestReport) -> Non
     from concertmaster.orchestrator.opening import MIGRATIONS
     from concertmaster.storage import Database
 
-    database = Database.open(home.database, MIGRATIONS)
+    database = Database.open(home.database, MIGRATIONS, fence=home)
     try:
         trail = Trail(database, workspace.name)
         counts = {k: getattr(report, k) for k in ("added", "updated", "deleted", "unchanged")}

@@ -70,6 +70,8 @@ EventType = Literal[
     "audit.erased",
     "audit.rotated",
     "audit.unsigned",
+    "home.taken",
+    "home.restored",
 ]
 
 

@@ -18,7 +18,7 @@ from concertmaster.audit import MIGRATIONS, Trail
 from concertmaster.audit.heads import ReadHeads, SignedHead, read_heads
 from concertmaster.audit.keys import Signer, public_keys
 from concertmaster.audit.signing import sign_head
-from concertmaster.errors import ConcertmasterError, ConfigError, StorageError
+from concertmaster.errors import ConcertmasterError, ConfigError, HomeFenced, StorageError
 from concertmaster.orchestrator.home import Home
 from concertmaster.storage import Database
 
@@ -94,12 +94,15 @@ class Signing:
             try:
                 if not self._home.is_dir():
                     raise StorageError(f"{self._home} is gone")
+                await self._trail.database.confirm()
                 head = await sign_head(
                     self._trail.database,
                     self._trail.workspace,
                     self.places.heads,
                     self.places.keys,
                 )
+            except HomeFenced:
+                return None  # Whoever has the home now signs.
             except Exception as error:
                 # Whatever it is: what the desk does for people does not depend on it.
                 await self._unsigned(error)
@@ -156,7 +159,7 @@ async def rotate_keys(home: Path, *, by: str, why: str) -> tuple[str, str]:
     """
     place, places = Home.prepare(home, None), places_of(home)
     async with place.busy():
-        database = Database.open(place.database, MIGRATIONS)
+        database = Database.open(place.database, MIGRATIONS, fence=place)
         try:
             former = await asyncio.to_thread(Signer.open, places.keys)
             fresh = Signer.generate()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from concertmaster.storage import storage_error
+from concertmaster.storage import FENCED, Fence, storage_error
 
 __all__ = ["ASIDE", "checkpointer", "mend", "prune"]
 
@@ -20,13 +20,56 @@ ASIDE = "\n damaged: "
 """Before the thread id of states that were set aside; no thread can have such an id."""
 
 
+class _Guarded:
+    """A saver's lock: whoever holds it writes under the epoch of its own task.
+
+    The saver works on a connection of its own. There a trigger compares that epoch with the
+    stored one in each statement that changes something, hence in the transaction itself.
+    """
+
+    def __init__(self, connection: Any, writing: asyncio.Lock, fence: Fence | None) -> None:
+        self._connection = connection
+        self._writing = writing
+        self._fence = fence
+        self.claim: int | None = None
+
+    async def __aenter__(self) -> None:
+        claim = self._fence.claim() if self._fence else None
+        await self._writing.acquire()
+        self.claim = claim
+
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        try:
+            # A statement that failed leaves its transaction open, which would keep others out.
+            if kind is not None and self._connection.in_transaction:
+                await self._connection.rollback()
+        finally:
+            self._writing.release()
+
+    async def put_up(self) -> None:
+        """Fence the connection off; what is put up is gone with the connection."""
+        if self._fence is None:
+            return
+        await self._connection.create_function("claimed_epoch", 0, lambda: self.claim)
+        for table in ("checkpoints", "writes"):
+            for change in ("INSERT", "UPDATE", "DELETE"):
+                await self._connection.execute(
+                    f"CREATE TEMP TRIGGER fence_{table}_{change} BEFORE {change} ON main.{table}"
+                    " WHEN claimed_epoch() IS NOT (SELECT max(epoch) FROM leases)"
+                    f" BEGIN SELECT RAISE(ROLLBACK, '{FENCED}'); END"
+                )
+
+
 @asynccontextmanager
-async def checkpointer(path: Path, writing: asyncio.Lock) -> AsyncIterator[Any]:
+async def checkpointer(
+    path: Path, writing: asyncio.Lock, fence: Fence | None = None
+) -> AsyncIterator[Any]:
     """Open the checkpoints of a home; only plain data is ever revived from them.
 
     Args:
         path: the home's database file.
         writing: `Database.writing` of the same file.
+        fence: of the same home; its table of leases is there.
 
     Raises:
         StorageError, HomeReadOnly: the file cannot be read or written.
@@ -37,10 +80,12 @@ async def checkpointer(path: Path, writing: asyncio.Lock) -> AsyncIterator[Any]:
 
     async with aiosqlite.connect(path, timeout=30) as connection:
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
-        saver.lock = writing
+        guarded = _Guarded(connection, writing, fence)
+        saver.lock = guarded  # type: ignore[assignment]
         try:
             await connection.execute("PRAGMA synchronous=FULL")
             await saver.setup()
+            await guarded.put_up()
         except sqlite3.Error as error:
             raise storage_error(error, path) from error
         yield saver

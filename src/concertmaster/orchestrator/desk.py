@@ -28,6 +28,7 @@ from concertmaster.errors import (
     UnknownRun,
 )
 from concertmaster.graphs.compile import Graph
+from concertmaster.orchestrator.arrival import arrive
 from concertmaster.orchestrator.auditing import Signing
 from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
@@ -233,6 +234,16 @@ class Desk:
         """
         async with self.home.busy():
             return await self._life.recover()
+
+    async def arrive(self, *, recover: bool = True) -> None:
+        """Look around in the home after another process had it; the caller holds it.
+
+        Args:
+            recover: take up the runs that it left.
+        """
+        await arrive(self.home, self.services.trail, self.runs)
+        if recover:
+            await self._life.recover()
 
     async def forget(
         self, thread: str, *, by: Principal | str, why: str, force: bool = False

@@ -4,28 +4,31 @@ HOME/concertmaster.sqlite3   runs, threads, approvals, plans, effects, trail, ch
 HOME/index/                  the knowledge index        HOME/data/       the tools' own files
 HOME/artifacts/              large tool results         HOME/intents/    the trained classifier
 HOME/workspace.json          where the workspace lies   HOME/lock        who works here now
+HOME/epoch                   how often it changed hands
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import IO
+from types import MappingProxyType
 
-from concertmaster.errors import HomeBusy, HomeError, HomeReadOnly
+from concertmaster.contracts import new_id
+from concertmaster.errors import HomeFenced, HomeReadOnly
+from concertmaster.orchestrator.heart import Heart
+from concertmaster.orchestrator.lease import Lease, current_lease, lease_of, lease_seconds
+from concertmaster.orchestrator.processes import this_process
+from concertmaster.orchestrator.taking import WAIT, Held, Taking, unusable
 
 __all__ = ["DATABASE", "WAIT", "Home", "base_dir", "homes"]
 
 DATABASE = "concertmaster.sqlite3"
-WAIT = 10.0
-"""Seconds that a process waits for a home in which another one works."""
 
 
 def base_dir() -> Path:
@@ -46,29 +49,40 @@ def homes(base: Path | None = None) -> Iterator[Path]:
         yield from sorted(p.parent for p in root.glob(f"*/{DATABASE}"))
 
 
-@dataclass
-class _Lock:
-    file: IO[str]
-    holders: int = 0
+_NONE: Mapping[str, int] = MappingProxyType({})
+_claims: ContextVar[Mapping[str, int]] = ContextVar("concertmaster_claims", default=_NONE)
+"""The epochs under which the present task works, by holder: a task that outlives its epoch keeps
+it, and so stays fenced when its process has the home again."""
 
 
 class Home:
-    """A home directory. Work in it happens inside `busy()`, by one process at a time."""
+    """A home directory. Work in it happens inside `busy()`, by one process at a time.
 
-    def __init__(self, path: Path, wait: float = WAIT) -> None:
+    It is the fence of its database: what a process writes that lost the home is refused.
+    """
+
+    def __init__(self, path: Path, wait: float | None = None) -> None:
         self.path = path
         self.wait = wait
-        self._lock: _Lock | None = None
+        self.lease: Lease | None = None
+        """The lease under which this process works, or worked last."""
+        self.arrived: Callable[[], Awaitable[object]] | None = None
+        """Awaited by whoever gets the home after another process had it, before its work."""
+        self._holder = new_id("holder")
+        self._seconds = lease_seconds()
+        self._held: Held | None = None
         self._gate = asyncio.Lock()
+        self._heart = Heart(self.database, self._lost)
 
     @classmethod
-    def prepare(cls, path: Path, workspace: Path | None, wait: float = WAIT) -> Home:
+    def prepare(cls, path: Path, workspace: Path | None, wait: float | None = None) -> Home:
         """Create the folders and note where the workspace lies.
 
         Args:
             path: the home's folder.
             workspace: the folder of its workspace.
-            wait: seconds that `busy` waits for another process.
+            wait: seconds that `busy` waits for another process; by default ten, and longer for one
+                that shows no sign of life, until its lease has run out.
 
         Raises:
             HomeReadOnly: the folder cannot be written.
@@ -86,7 +100,7 @@ class Home:
                 hint="make it writable, or choose another with --home or CONCERTMASTER_HOME",
             ) from error
         except OSError as error:
-            raise (_read_only(path) if error.errno == 30 else _unusable(path, error)) from error
+            raise (_read_only(path) if error.errno == 30 else unusable(path, error)) from error
         if not os.access(path, os.W_OK) or not os.access(path / "lock", os.W_OK):
             raise _read_only(path)
         return cls(path, wait)
@@ -121,55 +135,73 @@ class Home:
         """Hold the home for this process; many tasks of one process hold it together.
 
         Raises:
-            HomeBusy: another process held it for the whole wait.
+            HomeBusy: another process worked in it for the whole wait.
             HomeError: the home is gone.
+            StorageError: its database cannot be read or written.
         """
         async with self._gate:
-            if self._lock is None:
-                self._lock = _Lock(await self._acquire())
-            self._lock.holders += 1
+            if self._held is None or self._held.lost:
+                self._held = await self._taking().take(self.lease)
+                self.lease = self._held.lease
+            held = self._held
+            arrived, held.fresh = held.fresh, False
+            held.tasks += 1
+        self._heart.begin(held.lease)
+        try:
+            with self._claiming(held.lease.epoch):
+                if arrived and self.arrived is not None:
+                    await self.arrived()
+                yield
+        finally:
+            self._heart.rest()
+            held.tasks -= 1
+            if held.tasks == 0:
+                held.lock.close()
+                self._held = None if self._held is held else self._held
+
+    def _taking(self) -> Taking:
+        return Taking(self.path, self.database, self._holder, self._seconds, self.wait)
+
+    @contextmanager
+    def _claiming(self, epoch: int) -> Iterator[None]:
+        before = _claims.get()
+        _claims.set({**before, self._holder: epoch})
         try:
             yield
         finally:
-            self._lock.holders -= 1
-            if self._lock.holders == 0:
-                self._lock.file.close()
-                self._lock = None
+            _claims.set(before)
 
-    async def _acquire(self) -> IO[str]:
-        try:
-            file = (self.path / "lock").open("r+", errors="replace")
-        except OSError as error:
-            raise _unusable(self.path, error) from error
-        try:
-            await self._locked(file)
-            file.seek(0)
-            file.truncate()
-            file.write(f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'})")
-            file.flush()
-        except OSError as error:
-            file.close()
-            raise _unusable(self.path, error) from error
-        except BaseException:
-            file.close()
-            raise
-        return file
+    def claim(self) -> int | None:
+        """Return the epoch under which the present task works; see `Fence`."""
+        return _claims.get().get(self._holder, self.lease.epoch if self.lease else None)
 
-    async def _locked(self, file: IO[str]) -> None:
-        deadline = asyncio.get_running_loop().time() + self.wait
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                if asyncio.get_running_loop().time() >= deadline:
-                    holder = file.read(200).strip() or "another process"
-                    raise HomeBusy(
-                        f"{self.path} is in use by {holder}",
-                        hint="wait until it is done, stop it, or use another --home",
-                    ) from None
-                await asyncio.sleep(0.05)
-            else:
-                return
+    def check(self, connection: sqlite3.Connection, claim: int) -> None:
+        """Compare a claim with the stored epoch; see `Fence`."""
+        now = current_lease(connection)
+        if now is not None and (now.epoch, now.holder) == (claim, self._holder):
+            return
+        self._lost(claim)
+        whom = f"by {now.process}" if now else "away: its lease is not there any more"
+        raise HomeFenced(
+            f"{self.path} was taken over {whom}; this process writes nothing to it any more",
+            hint="what was under way goes on there; look at the run before asking again",
+        )
+
+    def gone(self, connection: sqlite3.Connection, epoch: int) -> bool:
+        """Tell whether what another process began has ended with it; see `Fence`."""
+        lease = lease_of(connection, epoch)
+        if lease is None:
+            return False
+        return lease.process == this_process() or lease.process.gone()
+
+    def _lost(self, epoch: int) -> None:
+        held = self._held
+        if held is not None and held.lease.epoch <= epoch:
+            held.lost = True
+
+    def close(self) -> None:
+        """Give no further sign of life."""
+        self._heart.stop()
 
 
 def _note(path: Path, content: dict[str, str]) -> None:
@@ -182,11 +214,4 @@ def _read_only(path: Path) -> HomeReadOnly:
     return HomeReadOnly(
         f"{path} cannot be written",
         hint="make it writable, or choose another with --home or CONCERTMASTER_HOME",
-    )
-
-
-def _unusable(path: Path, error: OSError) -> HomeError:
-    return HomeError(
-        f"{path} cannot be used: {error.strerror or error}",
-        hint="choose another with --home or CONCERTMASTER_HOME",
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from concertmaster.agents.task import Services
 from concertmaster.contracts import FINAL, Outcome, Principal, RunRecord, Turn
-from concertmaster.errors import HomeError, StorageError, UnknownPrincipal, UnknownRun
+from concertmaster.errors import HomeError, HomeFenced, StorageError, UnknownPrincipal, UnknownRun
 from concertmaster.graphs.terminals import wording
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.run import Run
@@ -230,6 +230,8 @@ class Lifecycle:
             record = await self._runs.update(
                 record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
             )
+        except HomeFenced:
+            raise
         except (StorageError, HomeError) as error:
             raise StorageError(
                 error.message,

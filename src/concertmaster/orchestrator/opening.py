@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from concertmaster.graphs.readiness import check
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.workspace import Workspace
 from concertmaster.models.registry import Models
+from concertmaster.orchestrator.arrival import arrive
 from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.drawing import shown_offline
-from concertmaster.orchestrator.home import WAIT, Home, base_dir
+from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
@@ -64,7 +66,7 @@ async def open_desk(
     draft: bool = False,
     recover: bool = True,
     sync: bool = True,
-    wait: float = WAIT,
+    wait: float | None = None,
 ) -> AsyncIterator[Desk]:
     """Open a workspace and close it again.
 
@@ -78,7 +80,8 @@ async def open_desk(
         draft: open it even though the readiness gate found errors.
         recover: take up runs that a vanished process left.
         sync: bring the index up to date with the workspace's documents first.
-        wait: seconds to wait for a home in which another process works.
+        wait: seconds to wait for a home in which another process works; by default ten, and until
+            the lease of one that shows no sign of life has run out.
 
     Raises:
         WorkspaceError: its files cannot be read.
@@ -89,12 +92,15 @@ async def open_desk(
     _gate(loaded, draft)
     place = Home.prepare(_place(home, loaded.name), loaded.path, wait)
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(place.close)
         async with place.busy():
-            database = Database.open(place.database, MIGRATIONS)
+            database = Database.open(place.database, MIGRATIONS, fence=place)
             stack.callback(database.close)
             redaction = Redaction(loaded.spec.workflow.redaction)
             redact_logs(redaction.told)
             trail = Trail(database, loaded.name, redact=redaction.told.clean)
+            runs = Runs(database, trail)
+            await arrive(place, trail, runs)
             library = open_library(loaded, place, embedder)
             if library is not None:
                 stack.callback(library.close)
@@ -106,9 +112,10 @@ async def open_desk(
             )
         people = People(loaded.spec.principals.principals, resolve)
         sessions = Sessions(people.find)
-        saver = await stack.enter_async_context(checkpointer(place.database, database.writing))
+        saver = await stack.enter_async_context(
+            checkpointer(place.database, database.writing, place)
+        )
         graph = shown_offline(compile_graph(services, sessions, saver))
-        runs = Runs(database, trail)
         desk = Desk(
             home=place,
             database=database,
@@ -121,6 +128,7 @@ async def open_desk(
             library=library,
         )
         stack.push_async_callback(desk.close)
+        place.arrived = partial(desk.arrive, recover=recover)
         if recover:
             await desk.recover()
         yield desk

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Outcome, Principal, RunRecord, Turn
-from concertmaster.errors import ConcertmasterError
+from concertmaster.errors import ConcertmasterError, HomeFenced
 from concertmaster.graphs.compile import Graph
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.steps import told
@@ -171,6 +171,8 @@ class Segments:
         """Return how a run ends that nothing could carry to its end."""
         if isinstance(error, sqlite3.Error):
             error = storage_error(error, self._database)
+        if isinstance(error, HomeFenced):
+            raise error  # Whoever has the home now carries the run to its end.
         cause = told(error)
         effects = await self._effects(record)
         outcome = self._left_off(cause, effects) if effects else self._failed_by(cause)

@@ -1,0 +1,60 @@
+"""The second copy of a home's epoch, beside its database: by it an older copy is noticed.
+
+HOME/epoch holds the last epoch and the database file's number on its disk. A database that knows
+an earlier epoch was put back; one with another number was copied, and may be as old as it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["EPOCH", "Epoch", "keep_epoch", "read_epoch"]
+
+EPOCH = "epoch"
+
+_LOG = logging.getLogger("concertmaster.orchestrator")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What the file says: the last epoch, and which file the database was then."""
+
+    number: int
+    file: int
+
+    def tells_older(self, epoch: int, database: Path) -> bool:
+        """Tell whether the database with its last epoch is another or an older one than this."""
+        return epoch < self.number or database.stat().st_ino != self.file
+
+
+def read_epoch(home: Path) -> Epoch | None:
+    """Return the epoch beside the database; None if there is none that can be read."""
+    try:
+        told = json.loads((home / EPOCH).read_bytes())
+        return Epoch(int(told["epoch"]), int(told["file"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _LOG.warning("%s cannot be read (%s)", home / EPOCH, type(error).__name__)
+        return None
+
+
+def keep_epoch(home: Path, epoch: int, database: Path) -> None:
+    """Write the epoch durably, all at once; a disk that takes no more is logged, no more.
+
+    It is written after the epoch has begun: a crash in between leaves it behind, never ahead.
+    """
+    half = home / f".{EPOCH}.{os.getpid()}"
+    try:
+        with half.open("w") as file:
+            json.dump({"epoch": epoch, "file": database.stat().st_ino}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(home / EPOCH)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        _LOG.warning("%s cannot be written: %s", home / EPOCH, error.strerror)

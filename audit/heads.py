@@ -186,7 +186,7 @@ def heads_in(
         if head is None:
             problems.append(f"{place}: no head can be read here")
         elif head.key not in keys:
-            problems.append(f"{place}: signed with the unknown key {head.key[:16]!r}")
+            problems.append(f"{place}: signed with the unknown key {head.key[:20]!r}")
         elif not check_signature(keys[head.key], head.signature, head.signed_bytes()):
             problems.append(f"{place}: the signature does not hold")
         else:

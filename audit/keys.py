@@ -1,10 +1,10 @@
 """The keys that sign the trail's heads: Ed25519, a file each, the private one for its owner only.
 
     HOME/keys/audit.key            the private key that signs now (mode 0600)
-    HOME/keys/audit-<id>.pub       every public key that ever signed, the present one included
+    HOME/keys/key-<id>.pub         every public key that ever signed, the present one included
 
-A key's id is the beginning of its public key's SHA-256. Rotation makes a new pair and forgets the
-old private key; the old public key stays, so that old heads still verify.
+A key's id is `key-` and the beginning of its public key's SHA-256. Rotation makes a new pair and
+forgets the old private key; the old public key stays, so that old heads still verify.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Signer:
 
 def key_id(public: bytes) -> str:
     """Return the id of a public key, given as 32 raw bytes."""
-    return sha256(public).hexdigest()[:_ID_CHARACTERS]
+    return f"key-{sha256(public).hexdigest()[:_ID_CHARACTERS]}"
 
 
 def public_keys(folder: Path) -> dict[str, bytes]:
@@ -119,7 +119,7 @@ def public_keys(folder: Path) -> dict[str, bytes]:
     """
     keys: dict[str, bytes] = {}
     try:
-        for path in sorted(folder.glob("audit-*.pub")):
+        for path in sorted(folder.glob("key-*.pub")):
             try:
                 raw = b64decode(path.read_bytes().strip(), validate=True)
             except ValueError:
@@ -155,7 +155,7 @@ def check_signature(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def _publish(folder: Path, signer: Signer) -> None:
-    path = folder / f"audit-{signer.key_id}.pub"
+    path = folder / f"{signer.key_id}.pub"
     if not path.exists():
         path.write_bytes(b64encode(signer.public) + b"\n")
 

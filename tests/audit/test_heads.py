@@ -99,8 +99,8 @@ def test_damaged_private_key_is_told(keys: Path):
 
 def test_public_file_that_holds_no_key_is_left_out(keys: Path):
     Signer.open(keys)
-    (keys / "audit-x.pub").write_text("???")
-    (keys / "audit-y.pub").write_text("AAAA")
+    (keys / "key-x.pub").write_text("???")
+    (keys / "key-y.pub").write_text("AAAA")
     assert len(public_keys(keys)) == 1
 
 

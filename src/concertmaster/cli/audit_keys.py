@@ -63,7 +63,7 @@ def rotate(
         print_json({"home": str(chosen[0]), "former": former, "key": fresh})
         return
     put(f"{fresh} signs from now on, in place of {former}")
-    note(f"keep a copy of {places_of(chosen[0]).keys / f'audit-{fresh}.pub'} somewhere else")
+    note(f"keep a copy of {places_of(chosen[0]).keys / f'{fresh}.pub'} somewhere else")
 
 
 def _keys(home: Path) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def _keys(home: Path) -> list[dict[str, Any]]:
     found = []
     for id_ in public_keys(places.keys):
         times = [head.time for head in heads if head.key == id_]
-        since = min(times) if times else _made(places.keys / f"audit-{id_}.pub")
+        since = min(times) if times else _made(places.keys / f"{id_}.pub")
         found.append({"id": id_, "since": since, "heads": len(times), "signs": id_ == signs})
     return sorted(found, key=lambda key: key["since"])
 

@@ -110,7 +110,7 @@ def _copy_witnesses(home: Home, partial: Path, private_key: bool) -> None:
         shutil.copy2(places.heads, heads)
     if places.keys.resolve() != (home.path / "keys").resolve() and places.keys.is_dir():
         keys.mkdir(mode=0o700, exist_ok=True)
-        for pattern in ("audit-*.pub", *((PRIVATE,) if private_key else ())):
+        for pattern in ("key-*.pub", *((PRIVATE,) if private_key else ())):
             for file in places.keys.glob(pattern):
                 shutil.copy2(file, keys / file.name)
 

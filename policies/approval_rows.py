@@ -95,12 +95,9 @@ def overdue(
     return found
 
 
-def waiting_runs(connection: sqlite3.Connection, workspace: str) -> frozenset[str]:
-    """Return the runs for which somebody still has to decide."""
-    rows = connection.execute(
-        "SELECT DISTINCT run FROM approvals WHERE workspace = ? AND status = 'pending'",
-        (workspace,),
-    )
+def waiting_runs(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the runs of all workspaces for which somebody still has to decide."""
+    rows = connection.execute("SELECT DISTINCT run FROM approvals WHERE status = 'pending'")
     return frozenset(row[0] for row in rows)
 
 

@@ -339,7 +339,12 @@ class Approvals:
 
     async def waiting_runs(self) -> frozenset[str]:
         """Return the runs for which somebody still has to decide."""
-        return await self._database.read(lambda c: rows.waiting_runs(c, self._workspace))
+        return await self._database.read(rows.waiting_runs)
+
+    async def late(self) -> bool:
+        """Tell whether some deadline is over that has not taken effect yet."""
+        at = self._now()
+        return bool(await self._database.read(lambda c: rows.overdue(c, self._workspace, at)))
 
     def _announce(self, event: Any, approval: Approval) -> None:
         notice = ApprovalNotice.of(approval, event, self._workspace)

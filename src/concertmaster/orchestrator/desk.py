@@ -14,6 +14,7 @@ from concertmaster.contracts import (
     FINAL,
     Answer,
     Approval,
+    ApprovalNotice,
     AuditEvent,
     Principal,
     StreamEvent,
@@ -21,7 +22,9 @@ from concertmaster.contracts import (
 )
 from concertmaster.contracts.events import RunEnded
 from concertmaster.errors import (
+    ApprovalError,
     ApprovalUnknown,
+    HomeBusy,
     HomeError,
     KnowledgeError,
     StorageError,
@@ -34,12 +37,14 @@ from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
+from concertmaster.orchestrator.notifying import Notifier, Notifying, configured
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments
 from concertmaster.orchestrator.streaming import as_event, text_parts
+from concertmaster.policies.claims import DEFAULT
 from concertmaster.storage import Database
 
 if TYPE_CHECKING:
@@ -80,6 +85,8 @@ class Desk:
         self._segments = segments
         self._life = Lifecycle(services, people, runs, segments)
         self._signing = Signing(home.path, services.trail)
+        self._notifying = Notifying(services.trail, configured())
+        services.approvals.on(self._notifying.tell)
         self._forgetting = Forgetting(services, runs, segments, self._life, self._signing)
 
     @property
@@ -151,16 +158,66 @@ class Desk:
             ApprovalError: it is no answer, too large, or a response without words.
         """
         reviewer = self.people.admit(principal)
-        if not isinstance(approval, str) or not approval.isprintable():
-            raise ApprovalUnknown("there is no such approval here", hint="give the id of one")
+        _check_id(approval)
         check_answer(answer, self.services.spec.workflow.limits.message)
         clean = redacted_answer(answer, self.services.redaction.stored)
         async with self.home.busy():
+            await self._on_time(approval)
             decided = await self.services.approvals.decide(approval, clean, reviewer)
             record = await self.runs.get(decided.run)
             if decided.status == "pending":
                 return await self._life.face(record, None)
             return await self._life.resume(record)
+
+    async def claim(
+        self, approval: str, *, principal: Principal | str, seconds: float = DEFAULT
+    ) -> Approval:
+        """Take an approval on for a while, so that nobody else answers it in this person's place.
+
+        A claim holds for one place of one role and ends by itself. Claim again to keep it longer.
+
+        Args:
+            approval: its id.
+            principal: who takes it on.
+            seconds: how long, at most 8 hours.
+
+        Raises:
+            ApprovalUnknown, ApprovalStale: there is nothing to claim.
+            ApprovalForbidden: this person may not decide it, or others have claimed it.
+            ApprovalError: the time is too short or too long.
+        """
+        who = self.people.admit(principal)
+        _check_id(approval)
+        async with self.home.busy():
+            await self._on_time(approval)
+            return await self.services.approvals.claim(approval, who, seconds=seconds)
+
+    async def release(self, approval: str, *, principal: Principal | str) -> Approval:
+        """Let go of a claim.
+
+        Raises:
+            ApprovalUnknown, ApprovalStale, ApprovalForbidden: there is no claim of this person.
+        """
+        who = self.people.admit(principal)
+        _check_id(approval)
+        async with self.home.busy():
+            await self._on_time(approval)
+            return await self.services.approvals.release(approval, who)
+
+    async def sweep(self) -> list[Run]:
+        """Have every deadline that is over take effect; return the runs that were taken up for it.
+
+        Opening a desk does so, and so does whatever looks at an approval. A program that runs for
+        long calls it now and then, so that nobody has to look first.
+        """
+        async with self.home.busy():
+            return await self._life.lapse()
+
+    async def _on_time(self, approval: str) -> None:
+        """Let what is over take effect on the thread of an approval before it is answered."""
+        with contextlib.suppress(ApprovalError):
+            there = await self.services.approvals.get(approval)
+            await self._life.lapse(there.thread)
 
     async def ingest(
         self, sources: Iterable[str | Path], *, progress: Callable[[int, int], None] | None = None
@@ -209,7 +266,14 @@ class Desk:
     async def approvals(
         self, *, role: str | None = None, status: str | None = "pending"
     ) -> list[Approval]:
-        """Return stored approvals, the pending ones by default."""
+        """Return stored approvals, the pending ones by default.
+
+        Deadlines that are over take effect first, unless another process holds the home; an
+        approval that is overdue cannot be given in any case.
+        """
+        if await self.services.approvals.late():
+            with contextlib.suppress(HomeBusy):
+                await self.sweep()
         return await self.services.approvals.list(status=status, role=role)
 
     async def threads(self) -> list[ThreadRecord]:
@@ -233,7 +297,8 @@ class Desk:
         is left for its host.
         """
         async with self.home.busy():
-            return await self._life.recover()
+            late = await self._life.lapse()
+            return [*late, *await self._life.recover()]
 
     async def arrive(self, *, recover: bool = True) -> None:
         """Look around in the home after another process had it; the caller holds it.
@@ -281,6 +346,8 @@ class Desk:
         message = self.services.redaction.stored.redact(accepted(text, limit))
         record = received(message.text, who, thread, self.name)
         async with self.home.busy():
+            if thread is not None:
+                await self._life.lapse(record.thread)
             return await self._life.take(record, who, progress, message.found)
 
     def on_notice(self, callback: Callable[[Notice], object]) -> None:
@@ -290,9 +357,29 @@ class Desk:
         """
         self.services.notices.on(callback)
 
+    def on_approval(self, callback: Callable[[ApprovalNotice], object]) -> None:
+        """Have `callback` called when an approval is asked for, escalated or missed.
+
+        The callback must not block.
+        """
+        self.services.approvals.on(callback)
+
+    def notify(self, notifier: Notifier) -> None:
+        """Have approvals told to somebody outside: a `WebhookNotifier`, or one's own.
+
+        It works beside the runs. What it cannot deliver is in the trail as `approval.untold`.
+        """
+        self._notifying.add(notifier)
+
     async def close(self) -> None:
         """Write what is left, and let go of the models' connections."""
+        await self._notifying.close()
         with contextlib.suppress(StorageError, HomeError):
             await self.services.trail.flush()
         await self._signing.close()
         await self.services.models.aclose()
+
+
+def _check_id(approval: object) -> None:
+    if not isinstance(approval, str) or not approval.isprintable():
+        raise ApprovalUnknown("there is no such approval here", hint="give the id of one")

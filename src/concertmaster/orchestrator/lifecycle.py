@@ -89,6 +89,24 @@ class Lifecycle:
         await self.drain(record.thread)
         return await self.face(record, None)
 
+    async def lapse(self, thread: str | None = None) -> list[Run]:
+        """Have deadlines that are over take effect, and take up the runs that waited for them.
+
+        Args:
+            thread: only those on it.
+        """
+        approvals = self._services.approvals
+        closed = await approvals.sweep(**({"thread": thread} if thread else {}))
+        late = {approval.run for approval in closed}
+        waiting = await self._runs.with_status("awaiting_review", thread=thread)
+        undecided = await approvals.waiting_runs() if waiting else frozenset()
+        taken_up = []
+        for record in waiting:
+            over = record.id in late or record.id not in undecided
+            if over and record.id not in self._attended and self._known(record):
+                taken_up.append(await self.resume(record))
+        return taken_up
+
     async def recover(self) -> list[Run]:
         """Take up every run that nobody attends to; see `Desk.recover`."""
         recovered = []

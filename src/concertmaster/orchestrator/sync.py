@@ -14,6 +14,7 @@ from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.opening import open_desk
 from concertmaster.orchestrator.run import Run
+from concertmaster.policies.claims import DEFAULT
 
 __all__ = ["SyncDesk"]
 
@@ -74,6 +75,20 @@ class SyncDesk:
     def decide(self, approval: str, answer: Answer, *, principal: Principal | str) -> Run:
         """Answer an approval; see `Desk.decide`."""
         return self._wait(self.desk.decide(approval, answer, principal=principal))
+
+    def claim(
+        self, approval: str, *, principal: Principal | str, seconds: float = DEFAULT
+    ) -> Approval:
+        """Take an approval on for a while; see `Desk.claim`."""
+        return self._wait(self.desk.claim(approval, principal=principal, seconds=seconds))
+
+    def release(self, approval: str, *, principal: Principal | str) -> Approval:
+        """Let go of a claim; see `Desk.release`."""
+        return self._wait(self.desk.release(approval, principal=principal))
+
+    def sweep(self) -> list[Run]:
+        """Have deadlines that are over take effect; see `Desk.sweep`."""
+        return self._wait(self.desk.sweep())
 
     def approvals(self, *, role: str | None = None) -> list[Approval]:
         """Return the pending approvals; see `Desk.approvals`."""

@@ -90,7 +90,7 @@ async def test_piece_leads_to_the_head_that_vouches_for_it(export: Export, keys)
     text = "\n".join(lines)
     assert "größte 3" in text
     assert not any(f"größte {n}" in text for n in (1, 2, 4, 5, 6))
-    assert "t-2" not in text
+    assert '"t-2"' not in text
 
 
 async def test_what_comes_after_the_last_head_is_exported_and_not_vouched_for(export, keys):

@@ -48,7 +48,9 @@ FULL = {
 def test_every_type_is_told_or_left_out_on_purpose(type_: str):
     (told,) = said(event(type_, **FULL)) or [None]
     assert (told is None) == (type_ in LEFT_OUT)
-    assert told is None or (told[0].isupper() or told.startswith(("pay", "because", "executor"))), told
+    assert told is None or (told[0].isupper() or told.startswith(("pay", "because", "executor"))), (
+        told
+    )
     assert "None" not in (told or ""), told
 
 

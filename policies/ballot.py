@@ -184,7 +184,7 @@ def role_for(approval: Approval, answer: Answer, by: Principal, *, at: str) -> s
             return role
     raise ApprovalForbidden(
         f"approval {approval.id} is claimed by {told(approval, able, at)}",
-        hint="wait until then, or have it released; a claim ends by itself",
+        hint="wait until then, or ask for it to be released; a claim ends by itself",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from concertmaster.cli import claims
 from concertmaster.cli.options import Draft, HomeDir, Json, ModelName, Who, WorkspaceOf
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def list_(
     home: HomeDir = None,
     as_json: Json = False,
 ) -> None:
-    """List approvals, the pending ones of all homes by default."""
+    """List approvals, the pending ones of all homes by default; those that are overdue first."""
     from concertmaster.cli.console import print_json
-    from concertmaster.cli.queue import show_queue
+    from concertmaster.cli.queue import in_order, is_overdue, show_queue
     from concertmaster.cli.records import opened
     from concertmaster.contracts.approval import ApprovalStatus
     from concertmaster.errors import ConfigError
@@ -49,10 +50,13 @@ def list_(
             found = [
                 (records, approval)
                 for records in places
-                for approval in await records.approvals(status=wanted, role=role)
+                for approval in in_order(await records.approvals(status=wanted, role=role))
             ]
             if as_json:
-                print_json([{**_plain(a), "home": str(r.home)} for r, a in found])
+                told = [
+                    (_plain(a), {"overdue": is_overdue(a), "home": str(r.home)}) for r, a in found
+                ]
+                print_json([plain | more for plain, more in told])
             else:
                 show_queue(found, status)
 
@@ -63,26 +67,29 @@ def list_(
 def show(
     id_: Id, workspace: WorkspaceOf = None, home: HomeDir = None, as_json: Json = False
 ) -> None:
-    """Show one approval: the call, for whom, why a person looks at it, who answered."""
+    """Show one approval: the call, for whom, why a person looks at it, what became of it."""
     from concertmaster.cli.console import print_json
-    from concertmaster.cli.queue import show_approval
+    from concertmaster.cli.queue import history, is_overdue, show_approval
     from concertmaster.cli.records import find_approval, opened
 
     async def work() -> None:
         async with opened(home, workspace) as places:
             records, approval = await find_approval(places, id_)
             record = await records.run(approval.run)
+            told = history(approval, await records.events(run=approval.run))
             if as_json:
                 print_json(
                     {
                         **_plain(approval),
+                        "overdue": is_overdue(approval),
+                        "history": told,
                         "home": str(records.home),
                         "message": record.text,
                         "run_status": record.status,
                     }
                 )
             else:
-                show_approval(approval, record)
+                show_approval(approval, record, told)
 
     asyncio.run(work())
 
@@ -204,6 +211,10 @@ def respond(
         as_json=as_json,
         text=text,
     )
+
+
+for _command, _example in claims.COMMANDS:
+    app.command(epilog=_example)(_command)
 
 
 def _decide(

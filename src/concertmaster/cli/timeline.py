@@ -201,7 +201,7 @@ def _approval(event: AuditEvent, approvals: Mapping[str, Approval]) -> str:
             return f"{id_} {data.get('answer')} by {event.actor}{role}: {event.why}"
         case "approval.refused":
             return f"{id_}: the answer of {event.actor} was refused: {event.why}"
-    return f"{id_} voided: {event.why}"
+    return f"{id_} {event.type.partition('.')[2]}: {event.why}"
 
 
 def _arguments(arguments: Mapping[str, Any]) -> str:
@@ -252,6 +252,10 @@ _TELLERS: Mapping[str, Any] = {
     "approval.answered": _approval,
     "approval.refused": _approval,
     "approval.voided": _approval,
+    "approval.overdue": _approval,
+    "approval.claimed": _approval,
+    "approval.released": _approval,
+    "approval.untold": _approval,
     "tool.called": _tool,
     "effect.intended": _effect,
     "effect.done": _effect,

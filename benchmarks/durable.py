@@ -23,7 +23,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from durable.counting import Count, counter
-from durable.figures import Times, ratios, show, survives
+from durable.figures import BESIDES, Times, ratios, show, survives
 from durable.killing import PLACES, killed
 from durable.systems import SYSTEMS, Process, Variant
 from durable.work import STEPS
@@ -81,6 +81,7 @@ def _figures(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "systems": systems,
         "ratios": ratios(systems),
+        "concertmaster_does_besides": list(BESIDES),
         "counted_with": count.name if count else None,
         "one_commit_p50_ms": percentile([float(n) for n in commits], 0.5) / 1e6,
         "runs": options.runs,

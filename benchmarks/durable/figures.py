@@ -18,8 +18,8 @@ __all__ = ["BESIDES", "Times", "ratios", "show", "survives"]
 BESIDES = (
     "the gate: canonical form, provenance of each argument, Cedar policies, twice for each call",
     "the accepted plan, and an effect ledger that tells an effect cut off from one not begun",
-    "an audit trail of some thirty events a run with their reasons, in a chain of digests",
-    "the routing table before each step, redaction of messages, results and what steps return",
+    "an audit trail: each hop, step, decision and effect with its reason, in a chain of digests",
+    "the routing table before each step; redaction of messages, results and what steps return",
     "an answer to the person, composed by one more step",
 )
 """What a run of Concertmaster does that those of the others do not."""

@@ -113,6 +113,9 @@ class Process:
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._child.kill()
             self._child.wait()
+        finally:
+            if self._child.stdout is not None:
+                self._child.stdout.close()
 
     def _gone(self) -> str:
         said = self._said.read_text(encoding="utf-8", errors="replace")[-2000:]

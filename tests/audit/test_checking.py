@@ -139,7 +139,10 @@ async def test_many_ranges_are_told_in_several_events(database: Database):
 
 async def test_events_of_before_the_chain_are_linked_by_the_next_one(tmp_path: Path):
     old = Database.open(tmp_path / "old.db", MIGRATIONS[:1])
-    envelope = '{"data":{"workspace":"desk"},"id":"evt-1","time":"2026","type":"concertmaster.run.started"}'
+    envelope = (
+        '{"data":{"workspace":"desk"},"id":"evt-1","time":"2026",'
+        '"type":"concertmaster.run.started"}'
+    )
     await old.write(
         lambda c: c.execute("INSERT INTO audit_events (envelope) VALUES (?)", (envelope,))
     )

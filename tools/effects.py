@@ -186,7 +186,7 @@ class Carrier:
             case Took(result):
                 return await self._took(job, result, f"looked up, after: {why}")
             case TookNot() if loose:
-                told = f"{why}; {_LOOSE}"
+                told = _and(why, _LOOSE)
                 await self.ledger.doubt(run, position, told)
                 return _result(job, "in_doubt", message=told)
             case TookNot():
@@ -194,7 +194,7 @@ class Carrier:
                 await self.ledger.fail(run, position, told)
                 return _result(job, "failed", message=why)
             case Unknown(reason):
-                told = f"{why}; {self._redactor.redact(reason).text}" if reason else why
+                told = _and(why, self._redactor.redact(reason).text)
                 await self.ledger.doubt(run, position, told)
                 return _result(job, "in_doubt", message=why)
 
@@ -236,6 +236,11 @@ class Carrier:
             position=job.action.position,
             **data,
         )
+
+
+def _and(why: str, more: str) -> str:
+    """Add what else is known, unless it was said before."""
+    return why if not more or more in why else f"{why}; {more}"
 
 
 def _keyed(job: _Job, key: str) -> _Job:

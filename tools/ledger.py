@@ -202,7 +202,7 @@ class Ledger:
         await self._database.write(work)
 
     async def doubt(self, run: str, position: int, why: str) -> None:
-        """Record that nobody knows whether the call took effect.
+        """Record that nobody knows whether the call took effect, or what else is known of it.
 
         Raises:
             StorageError: it was never begun, or its outcome is recorded.
@@ -212,7 +212,7 @@ class Ledger:
             row = _known(connection, run, position)
             if row.status in ("done", "failed"):
                 raise StorageError(f"{_name(row)} is recorded as {row.status}")
-            if row.status == "intended":
+            if (row.status, row.why) != ("in_doubt", why):
                 doubtful = _changed(row, status="in_doubt", why=why)
                 self._put(connection, doubtful, "effect.in_doubt", why)
 

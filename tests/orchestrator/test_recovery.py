@@ -104,7 +104,11 @@ async def test_run_that_kills_every_process_is_given_up(workspace, home, refunds
         run_and_die(workspace, home, "refund 20 euros for order 1042", DIE_BEFORE_EFFECT="1")
     async with cm.open(workspace, home=home) as desk:
         first = (await desk.history("t"))[0]
-    assert (first.status, first.outcome.cause) == ("failed", "given up after three attempts")
+        (effect,) = await desk.services.carrier.ledger.in_doubt()
+    assert (first.status, first.outcome.owner) == ("escalated", "ops")
+    assert "given up after three attempts" in first.outcome.cause
+    assert "whether refund took effect is unknown" in first.outcome.cause
+    assert (effect.run, effect.why) == (first.id, "given up after three attempts")
 
 
 async def test_run_of_an_unknown_principal_is_left_for_its_host(workspace, home):

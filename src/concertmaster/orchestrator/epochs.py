@@ -1,7 +1,8 @@
 """The second copy of a home's epoch, beside its database: by it an older copy is noticed.
 
-HOME/epoch holds the last epoch and the database file's number on its disk. A database that knows
-an earlier epoch was put back; one with another number was copied, and may be as old as it likes.
+HOME/epoch holds the last epoch, the last sign of life in it, and the database file's number on its
+disk. A database that knows less was put back; one with another number was copied, and may be as old
+as it likes. What was done since the last sign of life, a few seconds at most, cannot be told apart.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ _LOG = logging.getLogger("concertmaster.orchestrator")
 
 @dataclass(frozen=True)
 class Epoch:
-    """What the file says: the last epoch, and which file the database was then."""
+    """What the file says: the last epoch and beat, and which file the database was then."""
 
     number: int
+    beat: int
     file: int
 
-    def tells_older(self, epoch: int, database: Path) -> bool:
-        """Tell whether the database with its last epoch is another or an older one than this."""
-        return epoch < self.number or database.stat().st_ino != self.file
+    def tells_older(self, epoch: int, beat: int, database: Path) -> bool:
+        """Tell whether a database with this last epoch and beat is another or an older one."""
+        return (epoch, beat) < (self.number, self.beat) or database.stat().st_ino != self.file
 
 
 def read_epoch(home: Path) -> Epoch | None:
     """Return the epoch beside the database; None if there is none that can be read."""
     try:
         told = json.loads((home / EPOCH).read_bytes())
-        return Epoch(int(told["epoch"]), int(told["file"]))
+        return Epoch(int(told["epoch"]), int(told["beat"]), int(told["file"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -43,15 +45,17 @@ def read_epoch(home: Path) -> Epoch | None:
         return None
 
 
-def keep_epoch(home: Path, epoch: int, database: Path) -> None:
-    """Write the epoch durably, all at once; a disk that takes no more is logged, no more.
+def keep_epoch(home: Path, epoch: int, beat: int, database: Path) -> None:
+    """Write epoch and beat durably, all at once; a disk that takes no more is logged, no more.
 
-    It is written after the epoch has begun: a crash in between leaves it behind, never ahead.
+    They are written after the database has them: a crash in between leaves them behind, never
+    ahead.
     """
     half = home / f".{EPOCH}.{os.getpid()}"
     try:
         with half.open("w") as file:
-            json.dump({"epoch": epoch, "file": database.stat().st_ino}, file)
+            told = {"epoch": epoch, "beat": beat, "file": database.stat().st_ino}
+            json.dump(told, file)
             file.flush()
             os.fsync(file.fileno())
         half.replace(home / EPOCH)

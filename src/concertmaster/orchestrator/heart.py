@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from concertmaster.orchestrator.epochs import keep_epoch
 from concertmaster.orchestrator.lease import Lease, beat
 
 __all__ = ["Heart"]
@@ -64,11 +65,15 @@ class Heart:
     def _run(self) -> None:
         while (lease := self._due()) is not None:
             try:
-                if not beat(self._path, lease.epoch):
+                number = beat(self._path, lease.epoch)
+                if number is None:
                     self._lost(lease.epoch)
-            except sqlite3.Error as error:
+                else:
+                    keep_epoch(self._path.parent, lease.epoch, number, self._path)
+            except (sqlite3.Error, OSError) as error:
                 # The next beat may come through; if none does, the lease runs out as it should.
-                _LOG.warning("the lease of %s was not renewed: %s", self._path.parent, error)
+                if self._path.exists():
+                    _LOG.warning("the lease of %s was not renewed: %s", self._path.parent, error)
 
     def _due(self) -> Lease | None:
         """Wait for the next beat; None once there is nothing to beat for."""

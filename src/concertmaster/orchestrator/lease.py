@@ -154,24 +154,25 @@ def begin_lease(
     return lease
 
 
-def beat(path: Path, epoch: int) -> bool:
-    """Give a sign of life, on a connection of its own; False if the home changed hands.
+def beat(path: Path, epoch: int) -> int | None:
+    """Give a sign of life on a connection of its own, durably; None if the home changed hands.
 
-    It is not forced to the disk: after a power loss nobody needs it.
+    Returns:
+        How many there were in this epoch.
 
     Raises:
         sqlite3.Error: it could not be written.
     """
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
     try:
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA synchronous=FULL")
         with connection:
             changed = connection.execute(
                 "UPDATE leases SET beat = beat + 1, renewed = ?1"
-                " WHERE epoch = ?2 AND epoch = (SELECT max(epoch) FROM leases)",
+                " WHERE epoch = ?2 AND epoch = (SELECT max(epoch) FROM leases) RETURNING beat",
                 (now().isoformat(timespec="milliseconds"), epoch),
-            )
-        return changed.rowcount == 1
+            ).fetchone()
+        return changed[0] if changed else None
     finally:
         connection.close()
 

@@ -140,9 +140,8 @@ class Lifecycle:
             return await self.face(record, None)
         self.emit(record, "run.recovered", "its process went away", attempt=record.attempts + 1)
         if record.attempts >= _ATTEMPTS:
-            cause = "given up after three attempts"
-            outcome = Outcome(status="failed", text=wording(self._services, "failed"), cause=cause)
-            record = await self._runs.update(record.id, status="failed", outcome=outcome)
+            outcome = await self._segments.given_up(record, "given up after three attempts")
+            record = await self._runs.update(record.id, status=outcome.status, outcome=outcome)
             await self._services.trail.flush()
             return await self.face(record, None)
         record = await self._runs.update(
@@ -260,10 +259,11 @@ class Lifecycle:
 
     async def _interrupted(self, record: RunRecord) -> None:
         """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""
-        try:
-            stored = await self._runs.get(record.id)
-        except UnknownRun:
-            return
+        with contextlib.suppress(HomeFenced, UnknownRun):
+            await self._cancelled(record)
+
+    async def _cancelled(self, record: RunRecord) -> None:
+        stored = await self._runs.get(record.id)
         if stored.status not in _UNFINISHED or await self._acted(record.id):
             return
         outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")

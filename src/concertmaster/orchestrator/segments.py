@@ -174,8 +174,7 @@ class Segments:
         if isinstance(error, HomeFenced):
             raise error  # Whoever has the home now carries the run to its end.
         cause = told(error)
-        effects = await self._effects(record)
-        outcome = self._left_off(cause, effects) if effects else self._failed_by(cause)
+        outcome = await self.given_up(record, cause)
         self._services.trail.emit(
             "run.ended",
             why=f"{outcome.status}: {outcome.cause}",
@@ -188,6 +187,17 @@ class Segments:
             error=type(error).__name__,
         )
         return Settled(outcome, None)
+
+    async def given_up(self, record: RunRecord, cause: str) -> Outcome:
+        """Return how a run ends that is not taken up again; what it left open is in doubt then."""
+        with contextlib.suppress(ConcertmasterError, sqlite3.Error):
+            ledger = self._services.carrier.ledger
+            for effect in await ledger.effects(record.id):
+                if effect.status == "intended":
+                    await ledger.doubt(record.id, effect.position, cause)
+            await self._services.approvals.void(record.id, cause)
+        effects = await self._effects(record)
+        return self._left_off(cause, effects) if effects else self._failed_by(cause)
 
     async def _effects(self, record: RunRecord) -> list[str]:
         """Say of each effect of the run whether it took place, or may have."""

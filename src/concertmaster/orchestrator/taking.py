@@ -200,13 +200,14 @@ class Taking:
             self._seconds,
             after=beside.number if beside else 0,
             taken=taken,
-            restored=beside is not None and beside.tells_older(now.epoch if now else 0, self._path),
+            restored=beside is not None
+            and beside.tells_older(*(_sign(now) if now else (0, 0)), self._path),
         )
 
     def _held(self, lock: LockFile, lease: Lease, *, fresh: bool) -> Held:
         lock.sign(self._holder)
         if fresh:
-            keep_epoch(self._home, lease.epoch, self._path)
+            keep_epoch(self._home, lease.epoch, lease.beat, self._path)
         return Held(lock, lease, fresh)
 
     async def _write(self, work: object, patience: int | None = None) -> Lease | None:

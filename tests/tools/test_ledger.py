@@ -1,3 +1,4 @@
+import sqlite3
 from typing import Any
 
 import pytest
@@ -5,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.audit import Trail
-from concertmaster.errors import ConcertmasterError, EffectInDoubt, StorageError
+from concertmaster.errors import ConcertmasterError, EffectInDoubt, HomeFenced, StorageError
 from concertmaster.storage import Database
+from concertmaster.tools.effect_records import distrust
 from concertmaster.tools.ledger import Begun, Done, Fresh, InDoubt, Ledger, Retry
 
 
@@ -198,3 +200,158 @@ async def test_no_order_of_events_lets_a_call_that_is_not_idempotent_run_twice(
                 pass
     finally:
         database.close()
+
+
+# Rows that were changed by hand
+
+
+async def by_hand(database: Database, sql: str) -> None:
+    await database.write(lambda c: c.execute(sql))
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("DELETE FROM effects", "the trail tells of a call that is done"),
+        ("UPDATE effects SET status = 'intended', result = NULL", "the ledger says intended"),
+        ("UPDATE effects SET status = 'failed', result = NULL", "the ledger says failed"),
+        ("UPDATE effects SET status = 'in_doubt', result = NULL", "the ledger says in_doubt"),
+        ("UPDATE effects SET key = 'sha256:other'", "the key in the ledger is not that"),
+        ("UPDATE effects SET digest = 'sha256:b'", "another call than the trail tells of"),
+        ("UPDATE effects SET position = 1", "the trail tells of a call that is done"),
+        ("UPDATE effects SET run = 'run-2'", "the trail tells of a call that is done"),
+    ],
+)
+async def test_call_whose_row_was_changed_is_not_made_again(
+    ledger: Ledger, database: Database, sql: str, told: str, idempotent: bool
+) -> None:
+    await begin(ledger, idempotent=idempotent)
+    await ledger.finish("run-1", 0, {"paid": 5})
+    await by_hand(database, sql)
+    with pytest.raises(EffectInDoubt, match=told) as caught:
+        await begin(ledger, idempotent=idempotent)
+    assert "changed the database from outside" in caught.value.message
+    assert caught.value.hint
+
+
+async def test_call_that_is_said_to_be_done_by_hand_is_not_taken_for_done(
+    ledger: Ledger, database: Database
+) -> None:
+    await begin(ledger)
+    await by_hand(database, """UPDATE effects SET status = 'done', result = '{"paid": 5}'""")
+    with pytest.raises(EffectInDoubt, match="the ledger says done, and the trail says intended"):
+        await begin(ledger)
+
+
+@pytest.mark.parametrize("change", ["result = '{'", "idempotent = 7"])
+async def test_row_that_cannot_be_read_is_told(
+    ledger: Ledger, database: Database, change: str
+) -> None:
+    await begin(ledger)
+    await ledger.finish("run-1", 0, 1)
+    await by_hand(database, f"UPDATE effects SET {change}")
+    with pytest.raises(StorageError, match="it was changed from outside"):
+        await begin(ledger)
+
+
+async def test_call_declared_idempotent_by_hand_is_not_made_again(
+    ledger: Ledger, database: Database
+) -> None:
+    await begin(ledger, idempotent=False)
+    await by_hand(database, "UPDATE effects SET idempotent = 1")
+    assert isinstance(await begin(ledger, idempotent=False), InDoubt)
+
+
+async def test_result_of_another_position_is_told_apart(ledger: Ledger) -> None:
+    await begin(ledger)
+    await ledger.finish("run-1", 0, 1)
+    other = await ledger.begin("run-1", 1, "sha256:c", "refund", False)
+    assert isinstance(other, Fresh)
+
+
+# Homes that change hands
+
+
+class Hands:
+    """A fence whose epoch a test sets, and of which it says who is gone."""
+
+    def __init__(self) -> None:
+        self.epoch: int | None = 1
+        self.stored = 1
+        self.ended: set[int] = set()
+
+    def claim(self) -> int | None:
+        return self.epoch
+
+    def check(self, connection: sqlite3.Connection, claim: int) -> None:
+        if claim != self.stored:
+            raise HomeFenced("somebody else has it")
+
+    def gone(self, connection: sqlite3.Connection, epoch: int) -> bool:
+        return epoch in self.ended
+
+
+@pytest.fixture
+def hands(database: Database) -> Hands:
+    fence = Hands()
+    database.fence = fence
+    return fence
+
+
+async def test_fenced_ledger_begins_nothing(ledger: Ledger, trail: Trail, hands: Hands) -> None:
+    hands.stored = 2
+    with pytest.raises(HomeFenced):
+        await begin(ledger)
+    assert await ledger.effects("run-1") == []
+    assert await events(trail) == []
+
+
+async def test_fenced_ledger_records_no_outcome(ledger: Ledger, hands: Hands) -> None:
+    await begin(ledger)
+    hands.stored = 2
+    for record in (
+        ledger.finish("run-1", 0, 1),
+        ledger.fail("run-1", 0, "no"),
+        ledger.doubt("run-1", 0, "who knows"),
+    ):
+        with pytest.raises(HomeFenced):
+            await record
+    (row,) = await ledger.effects("run-1")
+    assert (row.status, row.epoch) == ("intended", 1)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_call_of_another_process_is_loose_until_that_has_ended(
+    ledger: Ledger, hands: Hands, ended: bool
+) -> None:
+    await begin(ledger)
+    hands.epoch = hands.stored = 2
+    hands.ended = {1} if ended else set()
+    for _ in range(2):
+        begun = await begin(ledger)
+        assert isinstance(begun, InDoubt)
+        assert begun.loose is not ended
+
+
+async def test_call_that_is_made_again_belongs_to_the_present_epoch(
+    ledger: Ledger, hands: Hands
+) -> None:
+    await begin(ledger, idempotent=True)
+    hands.epoch = hands.stored = 2
+    assert isinstance(await begin(ledger, idempotent=True), Retry)
+    (row,) = await ledger.effects("run-1")
+    assert row.epoch == 2
+
+
+async def test_run_of_an_older_copy_begins_no_call_as_new(
+    ledger: Ledger, database: Database
+) -> None:
+    await database.write(lambda c: distrust(c, ["run-1"], "the home was restored"))
+    begun = await begin(ledger)
+    assert isinstance(begun, InDoubt)
+    assert "the home was restored" in begun.why
+    assert [row.run for row in await ledger.in_doubt()] == ["run-1"]
+    again = await ledger.begin("run-1", 1, "sha256:c", "refund", True)
+    assert isinstance(again, Retry)
+    assert isinstance(await ledger.begin("run-2", 0, "sha256:c", "refund", False), Fresh)

@@ -66,11 +66,9 @@ class Process:
         python = installed("dbos", *DBOS) if variant.peer else Path(sys.executable)
         before = count.before if count else ()
         module = f"durable.{variant.module}"
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(_ROOT),
-            **(count.environment if count else {}),
-        }
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment |= count.environment if count else {}
         if kill is not None:
             environment |= {"DURABLE_LOG": "1", "DURABLE_KILL": kill}
         self._said = folder / "stderr.txt"

@@ -11,7 +11,8 @@ to look up its effect, or neither.
 
 `lost`: the run says that it is done, or gave up, and there was no effect. `doubled`: more than one.
 `stuck`: the run did not end. `in doubt to person`: nobody can know, the run was escalated to its
-owner, and the ledger lists the call.
+owner, and the ledger lists the call. `locked out`: the worker was paused in the middle of a
+transaction, and its successor said so instead of working.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 
 from crash.boundaries import BOUNDARIES
 from crash.nursery import Nursery
-from crash.scenario import Finding, Scenario, Stage, play, scenarios
+from crash.scenario import ON_ITS_WAY, Finding, Scenario, Stage, play, scenarios
 from crash.service import Service
 from crash.shop import KINDS, write_workspace
 from report import report
@@ -89,7 +90,10 @@ def _figures(
         "in_doubt_to_person": sum(f.doubt and f.status == "escalated" for f in found),
         "in_doubt_though_it_happened": sum(f.doubt and f.effects == 1 for f in found),
         "fenced": sum(f.fenced for f in paused),
-        "calls_on_their_way": sum(f.acted_late for f in paused),
+        "locked_out": sum(f.locked for f in paused),
+        "calls_on_their_way": sum(
+            f.late for f in paused if f.scenario.boundary in ON_ITS_WAY and not f.locked
+        ),
         "problems": sum(bool(f.problems) for f in found),
         "ended": {s: sum(f.status == s for f in found) for s in sorted({f.status for f in found})},
         "lease_s": options.lease,

@@ -17,10 +17,10 @@ from crash.nursery import Nursery
 from crash.service import Seen, Service
 from crash.shop import Kind
 
-__all__ = ["Finding", "Scenario", "Stage", "play", "scenarios"]
+__all__ = ["ON_ITS_WAY", "Finding", "Scenario", "Stage", "play", "scenarios"]
 
 _ENDS = frozenset({"answered", "escalated", "refused", "failed", "cancelled"})
-_ON_ITS_WAY = ("intended", "tool before its effect")
+ON_ITS_WAY = ("intended", "tool before its effect")
 """Where a call is on its way when its worker is paused: no fence can call it back."""
 _LONG = 60.0
 _Cell = tuple[str, Kind, bool]
@@ -49,8 +49,10 @@ class Finding:
     doubt: bool = False
     kills: int = 0
     takeovers: int = 0
+    locked: bool = False
     fenced: bool = False
-    acted_late: int = 0
+    told: str | None = None
+    late: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -116,8 +118,12 @@ def _succeed(stage: Stage, scenario: Scenario, finding: Finding, seen: Seen, fir
     if stage.nursery.ended(last, _LONG) is None:
         finding.problems.append("the last worker hangs")
         stage.nursery.kill(last)
-    elif "error" in seen.ended.get(last, {"error": "?"}):
-        finding.problems.append(f"the last worker: {seen.ended.get(last, {}).get('error')}")
+        return
+    told = seen.ended.get(last, {"error": "it ended without a word"})
+    # Paused while it wrote, a worker keeps the database locked, and its successor says so.
+    finding.locked = scenario.pause and "stopped while it wrote" in told.get("words", "")
+    if "error" in told and not finding.locked:
+        finding.problems.append(f"the last worker: {told['error']}")
 
 
 def _wake(stage: Stage, finding: Finding, seen: Seen, first: int) -> None:
@@ -128,13 +134,25 @@ def _wake(stage: Stage, finding: Finding, seen: Seen, first: int) -> None:
         stage.nursery.kill(first)
     told = seen.ended.get(first, {})
     finding.fenced = told.get("error") == "HomeFenced"
-    finding.acted_late = len(seen.late)
-    if finding.acted_late and finding.scenario.boundary not in _ON_ITS_WAY:
-        finding.problems.append("the paused worker began a call after it was woken")
-    # What had written its last may tell its caller how things stood then; it changes nothing.
-    over = finding.scenario.boundary in ("waiting stored", "answer stored")
-    if not (finding.fenced or over):
-        finding.problems.append(f"the paused worker was not fenced: {told}")
+    finding.late = len(seen.late)
+    finding.told = told.get("status")
+
+
+def _misbehaved(finding: Finding, epochs: int) -> list[str]:
+    """Return what a paused worker did that it must not have done once it was woken.
+
+    It may have had the home again, in an epoch of its own, and then it may do anything. It may
+    also have ended without another write, by telling what the home holds.
+    """
+    if finding.locked or epochs > 1:
+        return []
+    wrong = []
+    if finding.late and finding.scenario.boundary not in ON_ITS_WAY:
+        wrong.append("the paused worker began a call after it was woken")
+    over = finding.scenario.boundary == "waiting stored" and finding.told == "awaiting_review"
+    if not (finding.fenced or over or finding.told == finding.status):
+        wrong.append(f"the paused worker was not fenced, it told {finding.told}")
+    return wrong
 
 
 def _count(stage: Stage, scenario: Scenario, finding: Finding, seen: Seen) -> None:
@@ -145,6 +163,8 @@ def _count(stage: Stage, scenario: Scenario, finding: Finding, seen: Seen) -> No
         database.row_factory = sqlite3.Row
         runs = database.execute("SELECT status, record FROM runs").fetchall()
         effects = database.execute("SELECT status FROM effects").fetchall()
+        of_first = "SELECT count(*) FROM leases WHERE pid = ?"
+        epochs = database.execute(of_first, (seen.struck[:1] or [0])).fetchone()[0]
         finding.takeovers = database.execute("SELECT sum(taken) FROM leases").fetchone()[0] or 0
     if len(runs) != 1:
         finding.problems.append(f"{len(runs)} runs instead of one")
@@ -153,7 +173,9 @@ def _count(stage: Stage, scenario: Scenario, finding: Finding, seen: Seen) -> No
     outcome = json.loads(runs[0]["record"])["outcome"] or {}
     finding.doubt = any(row["status"] == "in_doubt" for row in effects)
     finding.problems += _untold(finding, outcome, [row["status"] for row in effects])
-    if scenario.pause and not finding.takeovers:
+    if scenario.pause:
+        finding.problems += _misbehaved(finding, epochs)
+    if scenario.pause and not (finding.takeovers or finding.locked):
         finding.problems.append("nobody took over")
 
 

@@ -51,7 +51,7 @@ def main(given: dict[str, Any]) -> int:
     except Exception as error:
         print(f"--- {given['name']} {given.get('target')}", file=sys.stderr)
         traceback.print_exc()
-        told = {"error": type(error).__name__}
+        told = {"error": type(error).__name__, "words": str(error)}
     ask("ended", passed=boundaries.passed, **told)
     return 0
 

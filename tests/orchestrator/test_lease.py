@@ -58,6 +58,20 @@ async def worker(home, how="awaits"):
         process.stdout.close()
 
 
+def stop(holder, home) -> None:
+    """Stop a process, but not while it writes to the database."""
+    while True:
+        holder.send_signal(signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(home / "concertmaster.sqlite3")) as database:
+            database.execute("PRAGMA busy_timeout=50")
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                holder.send_signal(signal.SIGCONT)
+                time.sleep(0.05)
+
+
 def rows(home) -> list[Lease]:
     with contextlib.closing(sqlite3.connect(home / "concertmaster.sqlite3")) as database:
         database.row_factory = sqlite3.Row
@@ -126,7 +140,7 @@ async def test_a_holder_that_died_is_succeeded_at_once(home):
 
 async def test_a_stopped_holder_is_succeeded_when_its_lease_has_run_out(home):
     async with worker(home) as holder:
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         begun = time.perf_counter()
         place = Home.prepare(home, None)
         async with place.busy():
@@ -142,7 +156,7 @@ async def test_a_stopped_holder_is_succeeded_when_its_lease_has_run_out(home):
 
 async def test_a_wait_shorter_than_the_lease_takes_nothing(home):
     async with worker(home) as holder:
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         with pytest.raises(HomeBusy, match=f"process {holder.pid}"):
             async with Home.prepare(home, None, 0.3).busy():
                 raise AssertionError("it was taken before its time")
@@ -150,7 +164,7 @@ async def test_a_wait_shorter_than_the_lease_takes_nothing(home):
 
 async def test_only_one_of_several_that_wait_succeeds(home):
     async with worker(home) as holder:
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         inside, most = 0, 0
 
         async def work():
@@ -169,7 +183,7 @@ async def test_only_one_of_several_that_wait_succeeds(home):
 async def test_the_lease_is_the_holder_s_own_and_not_of_who_waits(home, monkeypatch):
     monkeypatch.setenv("CONCERTMASTER_LEASE", "30")
     async with worker(home) as holder:
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         monkeypatch.setenv("CONCERTMASTER_LEASE", "0.2")
         with pytest.raises(HomeBusy):
             async with Home.prepare(home, None, 1).busy():
@@ -184,7 +198,7 @@ async def test_clocks_that_jump_decide_nothing(home, monkeypatch, year):
         with pytest.raises(HomeBusy):
             async with Home.prepare(home, None, 1.5).busy():
                 raise AssertionError("it was taken from one that works")
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         async with Home.prepare(home, None).busy():
             pass
     assert rows(home)[-1].taken
@@ -192,7 +206,7 @@ async def test_clocks_that_jump_decide_nothing(home, monkeypatch, year):
 
 async def test_a_holder_that_stopped_while_it_wrote_is_told_as_that(home):
     async with worker(home) as holder:
-        holder.send_signal(signal.SIGSTOP)
+        stop(holder, home)
         with contextlib.closing(sqlite3.connect(home / "concertmaster.sqlite3")) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(HomeBusy, match="stopped while it wrote") as caught:

@@ -44,6 +44,7 @@ async def arrive(home: Home, trail: Trail, runs: Runs) -> None:
 
         await trail.database.write(settle)
     await trail.flush()
+    home.seen()
 
 
 def _tell_taken(trail: Trail, lease: Lease, before: Lease | None) -> None:

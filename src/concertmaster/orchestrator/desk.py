@@ -31,7 +31,6 @@ from concertmaster.errors import (
     UnknownRun,
 )
 from concertmaster.graphs.compile import Graph
-from concertmaster.orchestrator.arrival import arrive
 from concertmaster.orchestrator.auditing import Signing
 from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
@@ -297,18 +296,12 @@ class Desk:
         is left for its host.
         """
         async with self.home.busy():
-            late = await self._life.lapse()
-            return [*late, *await self._life.recover()]
+            return await self.take_up()
 
-    async def arrive(self, *, recover: bool = True) -> None:
-        """Look around in the home after another process had it; the caller holds it.
-
-        Args:
-            recover: take up the runs that it left.
-        """
-        await arrive(self.home, self.services.trail, self.runs)
-        if recover:
-            await self._life.recover()
+    async def take_up(self) -> list[Run]:
+        """Do what `recover` does; the caller holds the home."""
+        late = await self._life.lapse()
+        return [*late, *await self._life.recover()]
 
     async def forget(
         self, thread: str, *, by: Principal | str, why: str, force: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def keep_epoch(home: Path, epoch: int, beat: int, database: Path) -> None:
     They are written after the database has them: a crash in between leaves them behind, never
     ahead.
     """
-    half = home / f".{EPOCH}.{os.getpid()}"
+    half = home / f".{EPOCH}.{os.getpid()}.{threading.get_ident()}"
     try:
         with half.open("w") as file:
             told = {"epoch": epoch, "beat": beat, "file": database.stat().st_ino}

@@ -67,7 +67,11 @@ class Home:
         self.lease: Lease | None = None
         """The lease under which this process works, or worked last."""
         self.arrived: Callable[[], Awaitable[object]] | None = None
-        """Awaited by whoever gets the home after another process had it, before its work."""
+        """Awaited by whoever gets the home after another process had it, before any work."""
+        self.recover: Callable[[], Awaitable[object]] | None = None
+        """Awaited by the same after that, while others may begin to work."""
+        self._unseen = False
+        self._looking = asyncio.Lock()
         self._holder = new_id("holder")
         self._seconds = lease_seconds()
         self._held: Held | None = None
@@ -143,14 +147,13 @@ class Home:
             if self._held is None or self._held.lost:
                 self._held = await self._taking().take(self.lease)
                 self.lease = self._held.lease
+                self._unseen = self._unseen or self._held.fresh
             held = self._held
-            arrived, held.fresh = held.fresh, False
             held.tasks += 1
         self._heart.begin(held.lease)
         try:
             with self._claiming(held.lease.epoch):
-                if arrived and self.arrived is not None:
-                    await self.arrived()
+                await self._look_around()
                 yield
         finally:
             self._heart.rest()
@@ -158,6 +161,19 @@ class Home:
             if held.tasks == 0:
                 held.lock.close()
                 self._held = None if self._held is held else self._held
+
+    async def _look_around(self) -> None:
+        """After another process had the home: see what became of it, then take up its runs."""
+        async with self._looking:
+            arrived = self.arrived if self._unseen else None
+            if arrived is not None:
+                await arrived()
+        if arrived is not None and self.recover is not None:
+            await self.recover()
+
+    def seen(self) -> None:
+        """Note that what another process left was looked at."""
+        self._unseen = False
 
     def _taking(self) -> Taking:
         return Taking(self.path, self.database, self._holder, self._seconds, self.wait)

@@ -128,9 +128,10 @@ async def open_desk(
             library=library,
         )
         stack.push_async_callback(desk.close)
-        place.arrived = partial(desk.arrive, recover=recover)
+        place.arrived = partial(arrive, place, trail, runs)
         if recover:
             await desk.recover()
+            place.recover = desk.take_up
         yield desk
 
 

@@ -61,9 +61,10 @@ def killed(variant: Variant, place: str, folder: Path) -> Left:
     finally:
         second.stop()
     effects, steps = made(folder)
-    again = sum(times - 1 for times in steps.values() if times > 1)
     # The step in which it was killed has to run again, whatever the system.
-    return Left(_fate(found), effects, again - (place != "in the effect" and bool(found)))
+    cut_off = PLACES[place]
+    again = (times - 1 - (name == cut_off) for name, times in steps.items())
+    return Left(_fate(found), effects, sum(max(0, times) for times in again))
 
 
 def _fate(found: list[str]) -> str:

@@ -63,10 +63,15 @@ class Graph:
     def recover(self) -> list[str]:
         """Go on with every thread that has steps left; the host has to do that by itself."""
         stored = {c.config["configurable"]["thread_id"] for c in self._saver.list(None)}
-        for thread in sorted(stored):
-            if self._graph.get_state({"configurable": {"thread_id": thread}}).next:
-                self._invoke(None, thread)
-        return ["finished"] * len(stored)
+        return [self._taken_up(thread) for thread in sorted(stored)]
+
+    def _taken_up(self, thread: str) -> str:
+        config = {"configurable": {"thread_id": thread}}
+        if self._graph.get_state(config).next:
+            self._invoke(None, thread)
+        done = self._graph.get_state(config).values.get("data", {})
+        # A thread may be there without what it was asked to do: nothing can go on then.
+        return "finished" if AFTER[-1] in done else "lost"
 
     def close(self) -> None:
         """Close the database."""

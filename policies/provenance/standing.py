@@ -16,8 +16,10 @@ def stands(text: str, wanted: str) -> bool:
     """Tell whether `wanted` stands in `text`, bounded by the ends of words on both sides.
 
     Names that are joined by a point, a dash, `@` or the like are one word: `evil.com` does not
-    stand in `not-evil.com`, nor `1042` in `10.42.1042`.
+    stand in `not-evil.com`, nor `1042` in `10.42.1042`. Nothing stands nowhere.
     """
+    if not wanted:
+        return False
     at = text.find(wanted)
     for _ in range(_MAX_HITS):
         if at < 0:

@@ -16,7 +16,8 @@ __all__ = ["find_secrets", "names_code", "names_secret"]
 
 _FORMS = tuple(
     "sk- ghp_ gho_ ghs_ ghu_ ghr_ github_pat_ glpat- xox xapp- AKIA ASIA ABIA ACCA AIza ya29."
-    " sk_live_ sk_test_ pk_live_ pk_test_ rk_live_ rk_test_ whsec_ SG. npm_ py" "pi- hf_ shpat_"
+    " sk_live_ sk_test_ pk_live_ pk_test_ rk_live_ rk_test_ whsec_ SG. npm_ py"
+    "pi- hf_ shpat_"
     " dop_v1_ gsk_ xai- r8_ lin_api_ AGE-SECRET-KEY-1 eyJ".split()
 )
 _NAMES = tuple(

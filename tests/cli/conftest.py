@@ -226,6 +226,13 @@ def process():
     return run
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_is_heard():
+    """Let children hear Ctrl-C even if the tests run in the background, where it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def press_ctrl_c(*arguments: object, after: str, given: str | None = None):
     """Run a command, press Ctrl-C once its output holds `after`; return code and output."""
     process = subprocess.Popen(

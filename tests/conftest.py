@@ -10,6 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Where a run has to be repeatable, generated cases are the same each time; elsewhere new ones come.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
 
 ROOT = Path(__file__).resolve().parent.parent
 

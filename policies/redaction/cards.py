@@ -117,9 +117,9 @@ def _sums(digits: str) -> tuple[list[int], list[int]]:
 def _stands_alone(text: str, start: int, end: int, group: int) -> bool:
     """Tell digits that stand for themselves from parts of identifiers, digests and decimals."""
     before = text[max(0, start - 7) : start]
-    if group == end and (before.endswith(_OWN) or re.search(r"\d\.$", before)):
+    if group == end and (before.endswith(_OWN) or re.search(r"\d\.\Z", before)):
         return False
-    return not (_of_hex(re.search(r"[A-Za-z]*$", before)) or _of_hex(_LETTERS.match(text, end)))
+    return not (_of_hex(re.search(r"[A-Za-z]*\Z", before)) or _of_hex(_LETTERS.match(text, end)))
 
 
 _LETTERS = re.compile(r"[A-Za-z]{0,7}")

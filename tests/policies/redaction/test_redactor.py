@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from concertmaster.errors import ConfigError
@@ -268,6 +268,7 @@ around = st.text(
 ).filter(lambda t: not any(c.isalnum() for c in t[-1:] + t[:1]))
 
 
+@example(("4", 16), [0] * 18, "", ":A\n", "")
 @given(issuers, eighteen, separators, around, around)
 def test_card_is_found_in_any_surroundings(issuer, digits, separator, before, after):
     number = with_luhn(*issuer, digits)

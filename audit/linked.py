@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from secrets import token_bytes
 
@@ -42,14 +42,16 @@ def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]
     last = last_link(connection, stream)
     if last is None:
         for text in unlinked(connection, stream):
-            last = _link(connection, stream, last, text, _NO_SALT)
+            payload = payload_digest(_NO_SALT, text)
+            last = _link(connection, stream, last, json.loads(text), payload)
     for text in envelopes:
+        about = json.loads(text)
         known = "SELECT 1 FROM audit_events WHERE id = ?"
-        if connection.execute(known, (json.loads(text)["id"],)).fetchone():
+        if connection.execute(known, (about["id"],)).fetchone():
             continue
         salt = token_bytes(SALT_BYTES)
         connection.execute(_EVENT, (text, salt))
-        last = _link(connection, stream, last, text, salt)
+        last = _link(connection, stream, last, about, payload_digest(salt, text))
     return last
 
 
@@ -159,16 +161,19 @@ def _as_told(row: sqlite3.Row) -> bool:
 
 
 def _link(
-    connection: sqlite3.Connection, stream: str, last: Link | None, text: str, salt: bytes
+    connection: sqlite3.Connection,
+    stream: str,
+    last: Link | None,
+    about: Mapping[str, str],
+    payload: bytes,
 ) -> Link:
-    about = json.loads(text)
     made = next_link(
         last,
         stream=stream,
         id=about["id"],
         type=about["type"],
         time=about["time"],
-        payload=payload_digest(salt, text),
+        payload=payload,
     )
     connection.execute(
         _LINK,

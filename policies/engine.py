@@ -80,10 +80,6 @@ class PolicyEngine:
             )
         return cls(found.policies, shapes)
 
-    def schema(self) -> dict[str, Any]:
-        """Return the schema against which policies are read, in Cedar's JSON form."""
-        return self._words.cedar_schema()
-
     def governing(self, tool: str) -> tuple[Policy, ...]:
         """Return the policies to which calls of this tool are put."""
         return tuple(p for p in self.policies if p.governs(tool))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from concertmaster.contracts import Decision, Deny, Review, ReviewNeed, ToolShape
 from concertmaster.policies.call import Call
@@ -70,7 +69,7 @@ class Gate:
         if call.facts_error is not None:
             why = f"the facts that decide about {call.tool} could not be had: {call.facts_error}"
             return self._deny(digest, why)
-        provenance = trace(shape, _declared(shape, call), call.sources, offered=call.offered)
+        provenance = trace(shape, call.arguments, call.sources, offered=call.offered)
         decision = self._engine.decide(call, provenance, self._workspace, digest=digest)
         if call.review.mode == "always" and shape.consequential:
             return self._reviewed(decision, call)
@@ -97,12 +96,3 @@ class Gate:
 
     def _deny(self, digest: str, why: str) -> Decision:
         return Deny(call=digest, reasons=(why,), bundle=self._engine.bundle)
-
-
-def _declared(shape: ToolShape, call: Call) -> dict[str, Any]:
-    """Return the declared arguments in their declared order; the engine denies any other.
-
-    The name of an undeclared one may be anything, a card number included, and is repeated nowhere.
-    """
-    declared = shape.arguments.get("properties") or {}
-    return {name: call.arguments[name] for name in declared if name in call.arguments}

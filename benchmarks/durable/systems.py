@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from environments import installed
+
 from durable.counting import Count
-from durable.environment import installed
 
 __all__ = ["SYSTEMS", "Ended", "Process", "Variant"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import subprocess
-import sys
-import venv
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from environments import installed
 
 from concertmaster.contracts import Principal, ToolShape
 from concertmaster.policies.context import context_of
@@ -24,10 +24,9 @@ from governance.ours import WORKSPACE
 from governance.rules import as_cedar, as_peer, peer_context, rules
 from governance.timing import Rounds
 
-__all__ = ["LEFT_OUT", "WE_LEAVE_OUT", "Peer", "installed"]
+__all__ = ["LEFT_OUT", "WE_LEAVE_OUT", "Peer"]
 
 REQUIREMENT = "agent-governance-toolkit-core==5.0.0"
-FOLDER = Path(__file__).resolve().parent.parent / ".peers"
 
 LEFT_OUT = (
     "provenance of the arguments: ours is handed to it ready-made, free of charge",
@@ -59,7 +58,7 @@ class Peer:
     @classmethod
     def start(cls, desk: Desk, levels: tuple[int, ...]) -> Peer:
         """Start the child and give it calls and policies."""
-        python = installed()
+        python = _interpreter()
         script = Path(__file__).with_name("peer_child.py")
         child = subprocess.Popen(
             [python, "-W", "ignore", script],
@@ -103,22 +102,9 @@ class Peer:
         return answer
 
 
-def installed() -> Path:
-    """Return the interpreter of the peer's environment, which is made on first use."""
-    folder = FOLDER / "agt"
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    ready = folder / "ready"
-    wanted = f"{REQUIREMENT} cedarpy=={importlib.metadata.version('cedarpy')}"
-    if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:
-        return python
-    print(f"making an environment for {REQUIREMENT}", file=sys.stderr)
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
-    venv.create(folder, with_pip=True, clear=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *wanted.split()], check=True, capture_output=True)
-    ready.write_text(wanted, encoding="utf-8")
-    return python
+def _interpreter() -> Path:
+    """Return the interpreter of the peer's environment, with the Cedar that we have."""
+    return installed("agt", REQUIREMENT, f"cedarpy=={importlib.metadata.version('cedarpy')}")
 
 
 def _setup(desk: Desk, levels: tuple[int, ...]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from langgraph.types import Command
 from concertmaster.contracts import Duty, Redact, plain_text
 from concertmaster.graphs.langchain.proposed import Proposed
 from concertmaster.tools.plain import NotPlain, plain_json
+from concertmaster.tools.withholding import withheld
 
 __all__ = ["given", "recorded", "redacted", "refusal", "replayed", "told"]
 
 _LONGEST_NAME = 80
 _LARGEST = 2**20
 _WITHHELD = "The call was made; its result is withheld, because it cannot be redacted."
-_TAKEN_OUT = "[redacted]"
 
 
 def refusal(call: Proposed, reasons: Iterable[str]) -> ToolMessage:
@@ -127,10 +127,4 @@ def _command(command: Command[Any], fields: frozenset[str]) -> Command[Any]:
 
 
 def _without(value: Any, fields: frozenset[str]) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            k: _TAKEN_OUT if k in fields else _without(inner, fields) for k, inner in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_without(inner, fields) for inner in value]
-    return value
+    return withheld(value, fields)[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["installed"]
 
-_FOLDER = Path(__file__).resolve().parent.parent / ".peers"
+_FOLDER = Path(__file__).resolve().parent / ".peers"
 
 
 def installed(name: str, *requirements: str) -> Path:

@@ -156,7 +156,7 @@ def _until(approval: Approval, who: str) -> str:
 def _seconds(span: str) -> float:
     from pydantic import TypeAdapter, ValidationError
 
-    from concertmaster.contracts.spec import Span
+    from concertmaster.contracts.written import Span
     from concertmaster.errors import ConfigError
 
     try:

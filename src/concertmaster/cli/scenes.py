@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from concertmaster.contracts import Answer, Approval, Approve, Edit, Reject, Respond, Status
-from concertmaster.contracts.spec import Spec
+from concertmaster.contracts.written import Spec
 from concertmaster.errors import WorkspaceError
 
 __all__ = ["FILE", "Played", "ReviewerSpec", "SaidSpec", "SceneSpec", "load_scenes"]

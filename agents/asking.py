@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from concertmaster.agents.exchange import exchange
 from concertmaster.contracts import Usage
-from concertmaster.contracts.spec import ModelNeed
-from concertmaster.errors import ModelError
+from concertmaster.contracts.steps import ModelNeed
+from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.policies.redaction import in_words
 
 if TYPE_CHECKING:
-    from concertmaster.agents.task import Task
+    from concertmaster.agents.task import Services, Task
+    from concertmaster.contracts.events import EventType
     from concertmaster.models.registry import Choice, Reply
 
-__all__ = ["ask", "chosen", "spent"]
+__all__ = ["Asker", "ask", "ask_for", "chosen"]
 
 _SHARE = 0.8
 _LONGEST = 60.0
+_OF_INTENT = {"name", "in_scope", "acts", "owner"}
+_OF_PRINCIPAL = {"id", "roles", "groups", "tenant"}
+
+
+class Asker(Protocol):
+    """On whose behalf a model is asked: a step's task, or the choice of a route."""
+
+    @property
+    def services(self) -> Services:
+        """The rooms of the workspace."""
+
+    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
+        """Put an event of this run into the trail."""
 
 
 def chosen(task: Task) -> Choice:
     """Return the model for what the step needs, or none, with the reason."""
     need = task.step.model
-    return task.services.models.choose(need if isinstance(need, ModelNeed) else None)
+    if not isinstance(need, ModelNeed):
+        return task.services.models.choose(None)
+    return task.services.models.choose(need, known=_known(task, need))
 
 
 async def ask(
@@ -36,9 +54,9 @@ async def ask(
     tools: Sequence[Mapping[str, Any]] | None = None,
     schema: Mapping[str, Any] | None = None,
 ) -> tuple[Reply, Usage]:
-    """Return the chosen model's reply and what the turn has then spent.
+    """Return a model's reply and what the turn has then spent.
 
-    It gets four fifths of the step's time, so that the step can still do without it.
+    Models get four fifths of the step's time, so that the step can still do without them.
 
     Args:
         task: whose step asks.
@@ -49,38 +67,110 @@ async def ask(
         schema: the form of a structured answer.
 
     Raises:
-        ModelError: the model failed; that is in the trail then.
+        ModelError: every model that fits failed; each failure is in the trail then.
     """
-    name = choice.model.name if choice.model else None
-    task.record("model.chosen", why=choice.reason, model=name)
-    try:
-        reply, hidden = await exchange(
-            task.services,
-            choice,
-            messages,
-            tools=tools,
-            schema=schema,
-            seconds=_SHARE * (task.step.timeout or _LONGEST),
-        )
-    except ModelError as error:
-        task.record("model.failed", why=error.message, model=name)
-        raise
+    seconds = _SHARE * (task.step.timeout or _LONGEST)
+    reply, usage = await ask_for(
+        task, choice, messages, why=why, tools=tools, schema=schema, seconds=seconds
+    )
+    return reply, task.turn.usage.plus(usage)
+
+
+async def ask_for(
+    asker: Asker,
+    choice: Choice,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    why: str,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    schema: Mapping[str, Any] | None = None,
+    seconds: float,
+) -> tuple[Reply, Usage]:
+    """Return a model's reply and what asking cost.
+
+    The chosen model is asked first, then the next best of those that fit, while time is left.
+
+    Args:
+        asker: on whose behalf.
+        choice, messages, why, tools, schema: as for `ask`.
+        seconds: for all models together.
+
+    Raises:
+        ModelError: as for `ask`.
+    """
+    question = _Question(messages=messages, why=why, tools=tools, schema=schema)
+    failure: ModelError = ModelUnavailable(choice.reason)
+    deadline = time.monotonic() + seconds
+    for one in choice.each():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            return await _ask(asker, one, question, left)
+        except ModelError as error:
+            failure = error
+            asker.record("model.failed", why=error.message, model=_name(one))
+    raise failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What is asked, and what for."""
+
+    messages: Sequence[Mapping[str, Any]]
+    why: str
+    tools: Sequence[Mapping[str, Any]] | None
+    schema: Mapping[str, Any] | None
+
+
+async def _ask(
+    asker: Asker, choice: Choice, question: _Question, seconds: float
+) -> tuple[Reply, Usage]:
+    name = _name(choice)
+    asker.record("model.chosen", why=choice.reason, model=name)
+    reply, hidden = await exchange(
+        asker.services,
+        choice,
+        question.messages,
+        tools=question.tools,
+        schema=question.schema,
+        seconds=seconds,
+    )
     if hidden:
         why_hidden = f"hidden from {name}: {in_words(hidden)}"
-        task.record("value.redacted", why=why_hidden, kinds={f.kind: f.count for f in hidden})
-    task.record(
+        asker.record("value.redacted", why=why_hidden, kinds={f.kind: f.count for f in hidden})
+    asker.record(
         "model.called",
-        why=why,
+        why=question.why,
         model=name,
         calls=len(reply.tool_calls),
         input_tokens=reply.usage.input_tokens,
         output_tokens=reply.usage.output_tokens,
         cost=reply.usage.cost,
     )
-    return reply, task.turn.usage.plus(spent(reply))
+    return reply, _spent(reply)
 
 
-def spent(reply: Reply) -> Usage:
+def _known(task: Task, need: ModelNeed) -> dict[str, Any]:
+    """Return what the conditions of a workspace's rules may refer to."""
+    intent, principal = task.turn.intent, task.session.principal
+    return {
+        "step": task.step.id,
+        "need": need.need,
+        "risk": None,
+        "confidentiality": task.turn.label.confidentiality.name,
+        "tokens": None,
+        "turns": sum(message.role == "user" for message in task.messages),
+        "intent": intent.model_dump(include=_OF_INTENT) if intent else None,
+        "principal": principal.model_dump(mode="json", include=_OF_PRINCIPAL),
+    }
+
+
+def _name(choice: Choice) -> str | None:
+    return choice.model.name if choice.model else None
+
+
+def _spent(reply: Reply) -> Usage:
     """Return what one reply cost."""
     return Usage(
         model_calls=1,

@@ -10,8 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from concertmaster.agents.asking import spent
-from concertmaster.agents.exchange import exchange
+from concertmaster.agents.asking import ask_for
 from concertmaster.agents.prompts import route_prompt
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Hop, Usage
@@ -21,7 +20,6 @@ from concertmaster.errors import ModelError
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_turn, update_of
-from concertmaster.policies.redaction import in_words
 
 __all__ = ["make_choose"]
 
@@ -39,7 +37,7 @@ def make_choose(services: Services, sessions: Sessions) -> Any:
         spec = _asked(services, turn.hops[-1] if turn.hops else None)
         told = _Recorder(services, session.run or turn.run, session)
         target, why, usage = await _ask(services, spec, turn.request.resolved, told)
-        told.emit("route.ask", why=why, options=list(spec.ask or ()) if spec else [], to=target)
+        told.record("route.ask", why=why, options=list(spec.ask or ()) if spec else [], to=target)
         runtime.stream_writer({"kind": "hopped", "to": target, "why": why})
         hop = Hop(to=target, why=why)
         update = {"hops": (*turn.hops, hop), "usage": turn.usage.plus(usage)}
@@ -56,7 +54,7 @@ class _Recorder:
     run: str
     session: Session
 
-    def emit(self, type_: EventType, *, why: str, **data: Any) -> None:
+    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
         self.services.trail.emit(
             type_,
             why=why,
@@ -87,24 +85,21 @@ async def _ask(
         return otherwise, f"{choice.reason}; the declared alternative is {otherwise}", Usage()
     purposes = {s.id: s.purpose or s.agent for s in services.spec.workflow.steps}
     options = {name: purposes.get(name, name) for name in spec.ask}
-    name = choice.model.name
-    told.emit("model.chosen", why=choice.reason, model=name)
     prompt = route_prompt(text, options, spec.why or "choose")
     try:
-        reply, hidden = await exchange(
-            services, choice, prompt, schema=_schema(spec.ask), seconds=_PATIENCE
+        reply, usage = await ask_for(
+            told,
+            choice,
+            prompt,
+            why="chose a route",
+            schema=_schema(spec.ask),
+            seconds=_PATIENCE,
         )
     except ModelError as error:
-        told.emit("model.failed", why=error.message, model=name)
         return otherwise, f"the model gave no usable answer ({error.message})", Usage()
-    usage = spent(reply)
-    if hidden:
-        kinds = {f.kind: f.count for f in hidden}
-        told.emit("value.redacted", why=f"hidden from {name}: {in_words(hidden)}", kinds=kinds)
-    told.emit("model.called", why="chose a route", model=name, **_tokens(usage))
     answer = (reply.data or {}).get("to")
     if answer in spec.ask:
-        return str(answer), f"{name} chose it among {', '.join(spec.ask)}", usage
+        return str(answer), f"{reply.model} chose it among {', '.join(spec.ask)}", usage
     return otherwise, "the model named a target that is not declared", usage
 
 
@@ -116,7 +111,3 @@ def _schema(options: Sequence[str]) -> dict[str, Any]:
         "required": ["to"],
         "additionalProperties": False,
     }
-
-
-def _tokens(usage: Usage) -> dict[str, Any]:
-    return usage.model_dump(include={"input_tokens", "output_tokens", "cost"})

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
-from concertmaster.contracts import Confidentiality
-from concertmaster.contracts.spec import ModelNeed
+from concertmaster.contracts.model import ModelRule
+from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models.completion import Opened, Question, ask
 from concertmaster.models.openai_chat import OpenAIChat, open_chat
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
+from concertmaster.models.requirement import required
+from concertmaster.models.router import Call, Catalogue, Health, Ranking, rank
 from concertmaster.models.spec import ModelSpec, parse_model
+from concertmaster.models.standing import Standings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 __all__ = [
+    "Call",
     "Chat",
     "Choice",
     "ModelSpec",
@@ -29,8 +34,6 @@ __all__ = [
     "ToolCall",
     "parse_model",
 ]
-
-_TIERS = ("small", "capable", "best")
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,20 @@ class Chat:
 
 @dataclass(frozen=True)
 class Choice:
-    """The model for a need, or None; and why."""
+    """The model for a need, or None; and why. `others` are asked in order when it fails."""
 
     model: Chat | None
     reason: str
+    others: tuple[Chat, ...] = ()
+
+    def each(self) -> tuple[Choice, ...]:
+        """Return one choice a model, in the order in which they are asked."""
+        if self.model is None:
+            return ()
+        later = tuple(
+            Choice(chat, f"{chat.name} comes next of those that fit") for chat in self.others
+        )
+        return (Choice(self.model, self.reason), *later)
 
 
 @dataclass(frozen=True)
@@ -69,20 +82,30 @@ class Models:
     'no model is configured'
     """
 
-    def __init__(self, chats: Sequence[Chat] = ()) -> None:
+    def __init__(
+        self,
+        chats: Sequence[Chat] = (),
+        rules: Sequence[ModelRule] = (),
+        standings: Standings | None = None,
+    ) -> None:
         names = [chat.name for chat in chats]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"two models are named {sorted(twice)[0]!r}")
         self.chats = tuple(chats)
+        self.rules = tuple(rules)
+        self.standings = standings or Standings()
+        self._named = {chat.name: chat for chat in self.chats}
+        self._catalogue = Catalogue([chat.spec for chat in self.chats])
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections]
         self._loops = WeakKeyDictionary()
 
     @classmethod
-    def of(cls, model: Any = None) -> Self:
+    def of(cls, model: Any = None, rules: Sequence[ModelRule] = ()) -> Self:
         """Return the models that a caller names.
 
         Args:
+            rules: a workspace's exceptions to how one is chosen.
             model: None; `openai:NAME` or a URL; a `ModelSpec`; a LangChain chat model; a pair of
                 spec and chat model; `Models`; or a list of these.
 
@@ -91,30 +114,50 @@ class Models:
         """
         if isinstance(model, cls):
             return model
-        return cls(_chats(model))
+        return cls(_chats(model), rules)
 
     @property
     def configured(self) -> bool:
         """Whether there is any model."""
         return bool(self.chats)
 
-    def choose(self, need: ModelNeed | Literal["none"] | None) -> Choice:
-        """Return the first of the smallest sufficient models, with the reason in words. Pure."""
+    def choose(
+        self,
+        need: ModelNeed | Literal["none"] | None,
+        call: Call | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Choice:
+        """Return the best of the models that fit, with the reason in words, and the next best.
+
+        Args:
+            need: what the step declares.
+            call: what is about to be asked; see `router.Call`.
+            known: what the conditions of rules refer to; see `requirement.FIELDS`.
+        """
         if need is None or need == "none":
             return Choice(None, "the step declares no model")
         if not self.chats:
             return Choice(None, "no model is configured")
-        passed = {c.name: why for c in self.chats if (why := _unfit(c.spec, need))}
-        fitting = [c for c in self.chats if c.name not in passed]
-        listed = "; ".join(f"{name} {why}" for name, why in passed.items())
-        if not fitting:
-            return Choice(None, f"no configured model fits: {listed}")
-        chosen = min(fitting, key=lambda c: _TIERS.index(c.spec.tier))
-        reason = (
-            f"{chosen.name} serves {need.need}: its tier {chosen.spec.tier} meets {need.tier},"
-            f" its clearance {chosen.spec.clearance.name} meets {need.clearance}"
-        )
-        return Choice(chosen, f"{reason}; passed over: {listed}" if listed else reason)
+        ranking = self.ranking(need, call, known)
+        if not ranking.fitting:
+            return Choice(None, ranking.why)
+        first, *later = (self._named[one.spec.name] for one in ranking.fitting)
+        return Choice(first, ranking.why, tuple(later))
+
+    def ranking(
+        self,
+        need: ModelNeed,
+        call: Call | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Ranking:
+        """Rank the models for a need as they are doing now; see `choose`."""
+        needed = required(need, self.rules, known or {})
+        return rank(self._catalogue, needed, call or Call(output=need.output), self._health)
+
+    def _health(self, spec: ModelSpec) -> Health:
+        resting = self.standings.resting(spec.key)
+        blocked = None if resting is None else f"failed lately and rests for {resting:.0f} s more"
+        return Health(blocked=blocked, latency=self.standings.of(spec.key).latency)
 
     async def complete(
         self,
@@ -144,13 +187,31 @@ class Models:
         if tools and schema is not None:
             raise ModelError("a model is asked either for tool calls or for structured data")
         question = Question(messages=messages, tools=tuple(tools or ()), schema=schema)
-        return await ask(await self._opened(choice.model, timeout), question, timeout)
+        return await self._measured(choice.model, question, timeout)
 
     async def aclose(self) -> None:
         """Close the connections that were opened on this event loop."""
         here = self._loops.pop(asyncio.get_running_loop(), None)
         for opened in here.open.values() if here else ():
             await opened.aclose()
+
+    async def _measured(self, chat: Chat, question: Question, seconds: float) -> Reply:
+        """Ask a model unless it rests, and note how it did."""
+        key = chat.spec.key
+        if not self.standings.admit(key):
+            raise ModelUnavailable(f"{chat.name} failed lately and rests")
+        started = time.monotonic()
+        try:
+            reply = await ask(await self._opened(chat, seconds), question, seconds)
+        except ModelUnavailable:
+            self.standings.failed(key)
+            raise
+        except BaseException:
+            # A refused request or a cancelled one says nothing of whether the model is up.
+            self.standings.left(key)
+            raise
+        self.standings.worked(key, time.monotonic() - started)
+        return reply
 
     async def _opened(self, chat: Chat, seconds: float) -> Opened:
         if chat.instance is not None:
@@ -168,16 +229,6 @@ class Models:
         known = here.open[chat.name]
         priced_by = "openai" if chat.spec.base_url is None else None
         return Opened(chat=known.chat, name=chat.name, model=known.model, provider=priced_by)
-
-
-def _unfit(spec: ModelSpec, need: ModelNeed) -> str | None:
-    if need.need not in spec.capabilities:
-        return f"is not declared for {need.need}"
-    if spec.clearance < Confidentiality[need.clearance]:
-        return f"is cleared for {spec.clearance.name} data, not for {need.clearance}"
-    if _TIERS.index(spec.tier) < _TIERS.index(need.tier):
-        return f"is of tier {spec.tier}, below {need.tier}"
-    return None
 
 
 def _chats(model: Any) -> tuple[Chat, ...]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from ipaddress import ip_address
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from concertmaster.contracts import Confidentiality, Record
+from concertmaster.contracts.model import Ability, ModelEntry, PriceSpec, RateSpec, Tier
 from concertmaster.errors import ConfigError
 
-__all__ = ["Capability", "ModelSpec", "Tier", "parse_model"]
-
-Tier = Literal["small", "capable", "best"]
-Capability = Literal["chat", "plan", "judge", "route"]
+__all__ = ["ModelSpec", "declared", "parse_model"]
 
 _KEY = "OPENAI_API_KEY"
 _OWN_KEY = "CONCERTMASTER_MODEL_KEY"
@@ -27,7 +24,8 @@ class ModelSpec(Record):
     """A chat model with what matters for choosing it.
 
     `name` is what people see; `model` is what the server is asked for, null for whichever it
-    serves first. `clearance` is the most confidential data that may be sent to it.
+    serves first. `clearance` is the most confidential data that may be sent to it. `context` and
+    `output` are in tokens, `latency` and `timeout` in seconds; null is not known, or no bound.
     """
 
     name: str
@@ -36,13 +34,26 @@ class ModelSpec(Record):
     base_url: str | None = None
     tier: Tier = "capable"
     clearance: Confidentiality = Confidentiality.internal
-    capabilities: tuple[Capability, ...] = ("chat", "plan", "judge", "route")
+    capabilities: tuple[Ability, ...] = ("chat", "plan", "judge", "route")
     api_key_env: str | None = None
+    region: str | None = None
+    context: int | None = None
+    output: int | None = None
+    price: PriceSpec | None = None
+    latency: float | None = None
+    rate: RateSpec = RateSpec()
+    timeout: float | None = None
+    attempts: int = 2
 
     @property
     def local(self) -> bool:
         """Whether it is served by this machine, so that data do not leave it."""
         return self.base_url is not None and _is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def key(self) -> str:
+        """What breakers and measured latencies are kept under: the model and its region."""
+        return f"{self.name}@{self.region}" if self.region else self.name
 
     def api_key(self) -> str:
         """Return the key from the environment, or a placeholder for a server that needs none.
@@ -87,6 +98,34 @@ def parse_model(text: str) -> ModelSpec:
     if not model.strip() or any(c.isspace() for c in model):
         raise ConfigError(f"{text[:80]!r} names no model of OpenAI", hint=_HINT)
     return ModelSpec(name=named, provider="openai", model=model, tier="best", api_key_env=_KEY)
+
+
+def declared(entry: ModelEntry) -> ModelSpec:
+    """Return the model of an entry in `models.yaml`.
+
+    Raises:
+        ConfigError: `use` names no model.
+    """
+    named = parse_model(entry.use)
+    clearance = named.clearance if entry.clearance is None else Confidentiality[entry.clearance]
+    return ModelSpec(
+        name=entry.name,
+        provider=named.provider,
+        model=named.model,
+        base_url=named.base_url,
+        tier=entry.tier,
+        clearance=clearance,
+        capabilities=entry.capabilities,
+        api_key_env=entry.key or named.api_key_env,
+        region=entry.region,
+        context=entry.context,
+        output=entry.output,
+        price=entry.price,
+        latency=entry.latency,
+        rate=entry.rate,
+        timeout=entry.timeout,
+        attempts=entry.attempts,
+    )
 
 
 def _from_url(text: str) -> ModelSpec:

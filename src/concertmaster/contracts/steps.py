@@ -8,6 +8,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from concertmaster.contracts.deadline import AtDeadline, Deadline
+from concertmaster.contracts.model import Ability, Clearance, Preference, Tier
 from concertmaster.contracts.written import Name, Seconds, Span, Spec
 
 __all__ = ["Metric", "ModelNeed", "OwnerSpec", "RetrySpec", "ReviewSpec", "StepSpec"]
@@ -28,11 +29,22 @@ class OwnerSpec(Spec):
 
 
 class ModelNeed(Spec):
-    """What a step needs of a model: a capability, a quality tier, the data it may see."""
+    """What a step needs of a model.
 
-    need: Literal["chat", "plan", "judge", "route"]
-    tier: Literal["small", "capable", "best"] = "capable"
-    clearance: Literal["public", "internal", "restricted"] = "internal"
+    `need` is the capability, `tier` the least quality, `clearance` the data that it may see at
+    least. `regions` are the only ones where the data may go (none named: anywhere), `context` the
+    fewest tokens it must hold, `output` how many it is expected to write. Among models that fit,
+    `prefer` weighs cost, latency or quality; a `sticky` step stays with the thread's model.
+    """
+
+    need: Ability
+    tier: Tier = "capable"
+    clearance: Clearance = "internal"
+    regions: tuple[Name, ...] = ()
+    context: int = Field(default=0, ge=0)
+    output: int = Field(default=500, ge=1)
+    prefer: Preference = "cost"
+    sticky: bool = False
 
 
 class ReviewSpec(Spec):

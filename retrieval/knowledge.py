@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import threading
 from collections.abc import Iterable
@@ -12,10 +13,14 @@ from concertmaster.contracts import Principal, Retrieved, now
 from concertmaster.contracts.spec import KnowledgeSpec
 from concertmaster.errors import HomeReadOnly, KnowledgeError
 from concertmaster.retrieval.access import AccessRules, day
+from concertmaster.retrieval.chroma import Place, place_of
 from concertmaster.retrieval.documents import Document, Skipped
-from concertmaster.retrieval.embeddings import Embedder, default_embedder
-from concertmaster.retrieval.ingest import IngestReport, Progress, check_embedding, ingest
+from concertmaster.retrieval.embeddings import Embedder, embedder_of
+from concertmaster.retrieval.following import Progress
+from concertmaster.retrieval.identity import check_embedding
+from concertmaster.retrieval.ingest import IngestReport, ingest
 from concertmaster.retrieval.loading import load
+from concertmaster.retrieval.nearest import Nearest
 from concertmaster.retrieval.search import Search
 from concertmaster.retrieval.snapshot import Snapshot
 from concertmaster.retrieval.store import Store
@@ -58,7 +63,7 @@ class Knowledge:
         self._embedder = embedder
         self._spec = spec
         self._tenant = tenant
-        self._search = Search(store, vectors, embedder, spec)
+        self._search = Search(store, Nearest(store, vectors, embedder), embedder, spec)
         self._snapshot: Snapshot | None = None
         self._building = threading.Lock()
         self._ingesting = asyncio.Lock()
@@ -85,10 +90,11 @@ class Knowledge:
         Raises:
             IndexMismatch: the index was made with another embedding.
             KnowledgeError: it holds the knowledge of another tenant.
-            ConfigError: an access rule is wrong.
+            ConfigError: an access rule, the Chroma server or the embedding is wrong.
             HomeReadOnly, HomeVersion, StorageError: the folder cannot be used.
         """
         AccessRules.of(spec)
+        place = place_of(spec.chroma, folder / _VECTORS)
         try:
             if rebuild:
                 _discard(folder)
@@ -99,14 +105,14 @@ class Knowledge:
                 hint="make the folder writable, or choose another with --home",
             ) from error
         store = Store.open(folder / _FILE)
-        used = embedder or default_embedder()
+        used = embedder or embedder_of(spec.embedding)
         try:
             check_embedding(store, used)
             _claim(store, tenant)
         except BaseException:
             store.close()
             raise
-        return cls(store, VectorStore(folder / _VECTORS), used, spec, tenant)
+        return cls(store, VectorStore(place, _collection(store, place)), used, spec, tenant)
 
     async def ingest(
         self,
@@ -235,6 +241,16 @@ def _claim(store: Store, tenant: str | None) -> None:
         )
 
 
+def _collection(store: Store, place: Place) -> str:
+    """Return the collection of this index: on a server one that no other index has."""
+    if not place.shared:
+        return "passages"
+    if (own := store.meta("index")) is None:
+        own = secrets.token_hex(12)
+        store.note("index", own)
+    return f"concertmaster-{own}"
+
+
 def _documents(
     given: Iterable[Document] | Iterable[str | Path], spec: KnowledgeSpec
 ) -> tuple[list[Document], list[Skipped]]:
@@ -245,5 +261,7 @@ def _documents(
             documents.append(item)
         else:
             paths.append(item)
+    if not paths:
+        return documents, []
     loaded, skipped = load(paths, spec)
     return [*documents, *loaded], skipped

@@ -79,13 +79,16 @@ def _bm25() -> Any:
 class Lexical:
     """A BM25 index in memory; positions are those of the texts it was made of.
 
-    How often words occur is counted among the allowed texts only, so neither order nor scores
-    tell which words the others hold.
+    Frequencies and mean length are taken among the allowed texts only: order, scores and weights
+    are those of an index that holds nothing else, so they tell nothing of the others.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
+        import numpy as np
+
         self.size = len(texts)
         corpus = [terms(text) for text in texts]
+        self._lengths = np.array([len(words) for words in corpus], dtype=np.float64)
         self._words: dict[str, int] = {}
         if any(corpus):
             index = _bm25()(method="lucene", k1=_K1, b=_B, dtype="float64")
@@ -101,21 +104,30 @@ class Lexical:
         import numpy as np
 
         scores = np.zeros(self.size)
+        total = int(allowed.sum())
+        everywhere = self._norms(self._lengths.mean()) if self.size else scores
+        here = self._norms(self._lengths[allowed].mean()) if total else scores
         for word, times in Counter(terms(query)).items():
             places, values = self._postings(word)
             seen = allowed[places]
             if seen.any():
-                everywhere = _idf(self.size, len(places))
-                here = _idf(int(allowed.sum()), int(seen.sum()))
-                scores[places[seen]] += values[seen] * (times * here / everywhere)
-        # Equal but for the order of additions is equal.
-        best = np.argsort(-scores.round(9), kind="stable")[:k]
-        return [int(at) for at in best if scores[at] > 0]
+                idf = _idf(self.size, len(places))
+                places = places[seen]
+                # A score is idf * tf / (tf + norm): what the library says, with the idf and the
+                # norm of the allowed texts in the place of everybody's.
+                norm_by_tf = (idf / values[seen] - 1) * here[places] / everywhere[places]
+                scores[places] += times * _idf(total, int(seen.sum())) / (1 + norm_by_tf)
+        return _best(scores, k)
 
     def weights(self, words: Iterable[str], allowed: NDArray[np.bool_]) -> dict[str, float]:
         """Return the inverse document frequencies of stems among the allowed texts."""
         total = int(allowed.sum())
         return {w: _idf(total, int(allowed[self._postings(w)[0]].sum())) for w in words}
+
+    def _norms(self, mean: float) -> NDArray[np.float64]:
+        """Return what BM25 adds to a word's frequency in each text, for a mean length."""
+        norms: NDArray[np.float64] = _K1 * (1 - _B + _B * self._lengths / (mean or 1.0))
+        return norms
 
     def _postings(self, word: str) -> tuple[Any, Any]:
         """Return where a stem occurs, and what it scores there."""
@@ -126,6 +138,20 @@ class Lexical:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
         start, end = self._scores["indptr"][at : at + 2]
         return self._scores["indices"][start:end], self._scores["data"][start:end]
+
+
+def _best(scores: NDArray[np.float64], k: int) -> list[int]:
+    """Return the positions of the `k` highest scores above 0; equal ones in their order."""
+    import numpy as np
+
+    found = np.flatnonzero(scores > 0)
+    # Equal but for the order of additions is equal.
+    reached = scores[found].round(9)
+    if len(found) > k:
+        enough = reached >= np.partition(reached, -k)[-k]
+        found, reached = found[enough], reached[enough]
+    order = np.argsort(-reached, kind="stable")[:k]
+    return [int(at) for at in found[order]]
 
 
 def _idf(total: int, seen: int) -> float:

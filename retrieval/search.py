@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from concertmaster.contracts import Evidence, Principal, Retrieved, now
 from concertmaster.contracts.spec import KnowledgeSpec
-from concertmaster.errors import IndexMismatch
-from concertmaster.retrieval.access import day, label_of, where
-from concertmaster.retrieval.embeddings import RELEVANT, Embedder, embed_all
+from concertmaster.retrieval.access import day, label_of
+from concertmaster.retrieval.duplicates import repeats
+from concertmaster.retrieval.embeddings import RELEVANT, Embedder
 from concertmaster.retrieval.fusion import fuse
-from concertmaster.retrieval.ingest import check_embedding
 from concertmaster.retrieval.lexical import terms
+from concertmaster.retrieval.nearest import Nearest
 from concertmaster.retrieval.passage import Passage
 from concertmaster.retrieval.relevance import Relevance, judge
 from concertmaster.retrieval.sentences import split_sentences
 from concertmaster.retrieval.snapshot import Snapshot
 from concertmaster.retrieval.store import Store
-from concertmaster.retrieval.vectors import VectorStore
 
 __all__ = ["Search"]
-
-_log = logging.getLogger(__name__)
 
 _LONGEST_QUERY = 4000
 _DEPTH = 100
@@ -47,10 +43,10 @@ class Search:
     """One way to ask an index; holds nothing of its own."""
 
     def __init__(
-        self, store: Store, vectors: VectorStore, embedder: Embedder, spec: KnowledgeSpec
+        self, store: Store, nearest: Nearest, embedder: Embedder, spec: KnowledgeSpec
     ) -> None:
         self._store = store
-        self._vectors = vectors
+        self._nearest = nearest
         self._embedder = embedder
         self._spec = spec
 
@@ -70,7 +66,7 @@ class Search:
             why = "the question has no words" if allowed.any() else "nothing here may be read"
             return Retrieved(query=query, why=why, owner=self._spec.default_owner)
         lexical = [snapshot.ids[at] for at in snapshot.lexical.top(text, allowed, _DEPTH)]
-        cosines = self._nearest(text, snapshot, principal, today)
+        cosines = self._nearest.find(text, snapshot, principal, today, _DEPTH)
         found = self._found([lexical, list(cosines or ())], principal, today, cosines)
         words = terms(text)
         relevance = judge(
@@ -84,26 +80,6 @@ class Search:
         )
         return self._retrieved(query, found, relevance, numbers_from)
 
-    def _nearest(
-        self, text: str, snapshot: Snapshot, principal: Principal, today: int
-    ) -> dict[str, float] | None:
-        """Return ids and cosines, nearest first; None when vectors are not to be had."""
-        condition = where(principal, snapshot.readers, today if snapshot.dated else None)
-        if condition is None:
-            return {}
-        try:
-            vector = embed_all(self._embedder, [text])[0]
-            check_embedding(self._store, self._embedder, len(vector))
-            return dict(self._vectors.nearest(vector, condition, _DEPTH))
-        except IndexMismatch:
-            raise
-        except Exception as error:
-            # Words alone still find much; the reason of the result says so.
-            _log.warning(
-                "searching by words only: %s", getattr(error, "message", type(error).__name__)
-            )
-            return None
-
     def _found(
         self,
         rankings: Sequence[Sequence[str]],
@@ -115,7 +91,8 @@ class Search:
         passages: list[Passage] = []
         documents: dict[str, None] = {}
         for passage in self._admitted(list(scores), principal, today):
-            if len(passages) < self._spec.passages:
+            room = len(passages) < self._spec.passages
+            if room and not repeats(passage.text, [p.text for p in passages]):
                 passages.append(passage)
             if len(documents) < _DOCUMENTS:
                 documents[passage.document] = None
@@ -182,6 +159,7 @@ def _evidence(found: _Found, budget: int, numbers_from: int) -> Iterator[Evidenc
             version=passage.version,
             title=passage.title,
             section=passage.section,
+            place=passage.place,
             text=text,
             start=passage.start,
             end=end,

@@ -1,13 +1,15 @@
-"""All passages of one generation in memory: their readers and a BM25 index over them."""
+"""All passages of one generation in memory: their readers, a BM25 index, and their vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from concertmaster.contracts import Principal, Readers
 from concertmaster.retrieval.access import FIRST_DAY, LAST_DAY
 from concertmaster.retrieval.lexical import Lexical
+from concertmaster.retrieval.matrix import LARGEST, Matrix
 from concertmaster.retrieval.passage import Passage
 
 if TYPE_CHECKING:
@@ -23,13 +25,15 @@ def indexed_text(passage: Passage) -> str:
 
 
 class Snapshot:
-    """What lexical search needs of a generation. Older than the store, never newer."""
+    """What searching a generation needs. Older than the store, never newer."""
 
     def __init__(self, generation: int, passages: Sequence[Passage]) -> None:
         import numpy as np
 
         self.generation = generation
         self.ids = [p.id for p in passages]
+        self._matrix: Matrix | None = None
+        self._making = threading.Lock()
         self.lexical = Lexical([indexed_text(p) for p in passages])
         sets: dict[Readers, int] = {}
         self._set_of = np.array(
@@ -52,3 +56,19 @@ class Snapshot:
             sets[self._set_of] & (self._from <= today) & (self._until >= today)
         )
         return readable
+
+    def matrix(
+        self, size: int, vectors: Callable[[], Iterable[tuple[str, bytes]]]
+    ) -> Matrix | None:
+        """Return the vectors of this generation, read once; None if they would be too large.
+
+        Args:
+            size: how many numbers a vector has.
+            vectors: where to read them.
+        """
+        if 4 * size * len(self.ids) > LARGEST:
+            return None
+        with self._making:
+            if self._matrix is None:
+                self._matrix = Matrix(self.ids, vectors(), size)
+            return self._matrix

@@ -1,14 +1,15 @@
-"""The index's source of truth: documents and passages in one SQLite file.
+"""The index's source of truth: documents, passages and their vectors in one SQLite file.
 
 A passage's `state` says how far the vector store has followed. What is gone from here but may
-still be there waits in `orphans`. So an ingest that was cut off anywhere can be taken up again.
+still be there waits in `orphans`. So an ingest that was cut off anywhere can be taken up again,
+and a vector store that is lost or changed is filled again without embedding anything.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +39,17 @@ CREATE TABLE orphans (passage TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 1;
 COMMIT;
 """
+# Beside the first schema: an index without it gets its vectors with the next ingest.
+_VECTORS = """
+CREATE TABLE IF NOT EXISTS vectors (
+    passage TEXT PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE, vector BLOB NOT NULL
+) STRICT;
+"""
+_PLACES = """
+CREATE TABLE IF NOT EXISTS places (
+    passage TEXT PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE, place TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
 
 
 _PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -64,6 +76,8 @@ class Store:
             version = store._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 store._connection.executescript(_TABLES)
+            if version <= _SCHEMA:
+                store._connection.executescript(_VECTORS + _PLACES)
         except sqlite3.Error as error:
             raise storage_error(error, path) from error
         if version > _SCHEMA:
@@ -194,6 +208,51 @@ class Store:
     def orphans(self) -> list[str]:
         """Return the ids of passages that are gone and may still lie in the vector store."""
         return [row["passage"] for row in self._read("SELECT passage FROM orphans")]
+
+    def put_vectors(self, vectors: Iterable[tuple[str, bytes]]) -> None:
+        """Keep the vectors of passages, as little-endian float32; passages that are gone: not."""
+        rows = [(vector, id_) for id_, vector in vectors]
+        self._write(
+            lambda c: c.executemany(
+                "INSERT OR REPLACE INTO vectors (vector, passage)"
+                " SELECT ?, id FROM passages WHERE id = ?",
+                rows,
+            )
+        )
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the kept vectors of these passages."""
+        marks = ",".join("?" * len(ids))
+        sql = f"SELECT passage, vector FROM vectors WHERE passage IN ({marks})"
+        return {row["passage"]: row["vector"] for row in self._read(sql, tuple(ids))}
+
+    def every_vector(self) -> Iterator[tuple[str, bytes]]:
+        """Yield all kept vectors, as of one moment."""
+        connection = _connect(self.path)
+        try:
+            for row in connection.execute("SELECT passage, vector FROM vectors"):
+                yield row["passage"], row["vector"]
+        except sqlite3.Error as error:
+            raise storage_error(error, self.path) from error
+        finally:
+            connection.close()
+
+    def embedded(self) -> int:
+        """Return how many passages have a kept vector."""
+        return int(self._read("SELECT count(*) AS n FROM vectors")[0]["n"])
+
+    def mark_all_missing(self) -> None:
+        """Note that the vector store may hold nothing: it is another one, or was emptied."""
+        self._write(lambda c: c.execute("UPDATE passages SET state = ?", (State.TO_EMBED,)))
+
+    def mark_unembedded(self) -> None:
+        """Note that passages without a kept vector are not embedded."""
+        self._write(
+            lambda c: c.execute(
+                "UPDATE passages SET state = ? WHERE id NOT IN (SELECT passage FROM vectors)",
+                (State.TO_EMBED,),
+            )
+        )
 
     def forget_orphans(self, ids: Iterable[str]) -> None:
         """Note that the vector store does not hold these any more."""

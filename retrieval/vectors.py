@@ -1,4 +1,4 @@
-"""The passages' vectors in a local Chroma store, which follows the SQLite file.
+"""The passages' vectors in Chroma, which follows the SQLite file.
 
 Chroma holds ids, vectors and what it filters by; no text. Its answers are candidates: whether a
 passage exists and who may read it is always asked of the SQLite file.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from concertmaster.errors import StorageError
+from concertmaster.retrieval.chroma import Place
 from concertmaster.retrieval.passage import Passage
 
 if TYPE_CHECKING:
@@ -23,35 +24,57 @@ __all__ = ["VectorStore"]
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_COLLECTION = "passages"
 _NOBODY = "nobody"
+_REST = 5.0
 _SETTINGS = {
     "hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200, "max_neighbors": 32}
 }
 
 
 class VectorStore:
-    """A folder with one Chroma collection; opened when it is first needed.
+    """One Chroma collection; opened when it is first needed.
 
-    Several threads may use it. Another process's changes are seen after `refresh`.
+    Several threads may use it. Another process's changes to a folder are seen after `refresh`. A
+    place that failed is left alone for five seconds, so that nobody waits for it in every turn.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Place, collection: str = "passages") -> None:
+        self._place = place
+        self._name = collection
         self._lock = threading.RLock()
         self._client: Any = None
         self._collection: Any = None
         self._generation: int | None = None
+        self._rests_until = 0.0
+
+    @property
+    def place(self) -> str:
+        """What tells this store from others; shown to people, and kept in the index."""
+        return self._place.name
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a server."""
+        return self._place.shared
 
     @property
     def exists(self) -> bool:
-        """Whether there is a Chroma database in the folder."""
-        return (self.folder / "chroma.sqlite3").is_file()
+        """Whether there is a database to ask."""
+        return self._place.exists
 
-    def put(self, passages: Sequence[Passage], vectors: Vectors) -> None:
-        """Store passages with their vectors, replacing those with the same ids."""
+    def holds(self, count: int) -> bool:
+        """Tell whether it seems to hold so many passages: a server is asked, a folder is seen."""
+        if not self.shared:
+            return self.exists
+        return self._do(lambda c: int(c.count())) == count
+
+    def put(self, passages: Sequence[Passage], vectors: Sequence[bytes]) -> None:
+        """Store passages with their vectors (float32), replacing those with the same ids."""
+        import numpy as np
+
         ids, metadatas = [p.id for p in passages], [_metadata(p) for p in passages]
-        self._do(lambda c: c.upsert(ids=ids, embeddings=vectors, metadatas=metadatas))
+        rows = np.stack([np.frombuffer(v, dtype="<f4") for v in vectors])
+        self._do(lambda c: c.upsert(ids=ids, embeddings=rows, metadatas=metadatas))
 
     def update(self, passages: Sequence[Passage]) -> None:
         """Store the readers and validity of passages that are there already."""
@@ -76,12 +99,14 @@ class VectorStore:
             pairs = zip(found["ids"][0], found["distances"][0], strict=True)
             return [(str(id_), 1.0 - float(distance)) for id_, distance in pairs]
 
+        if monotonic() < self._rests_until:
+            raise self._failed("it failed a moment ago")
         return self._do(query)
 
     def refresh(self, generation: int) -> None:
         """Read the folder again if another process raised the generation since."""
         with self._lock:
-            if self._generation is not None and generation != self._generation:
+            if self._generation is not None and generation != self._generation and not self.shared:
                 self._disconnect()
             self._generation = generation
 
@@ -91,7 +116,7 @@ class VectorStore:
             self._generation = generation
 
     def close(self) -> None:
-        """Release the files."""
+        """Release files and connections."""
         with self._lock:
             self._disconnect()
 
@@ -106,23 +131,26 @@ class VectorStore:
                     self._disconnect()
                     return work(self._connected())
             except Exception as error:
-                raise StorageError(
-                    f"{self.folder}: the vector store failed ({type(error).__name__})",
-                    hint="check the disk; if it goes on, make the index anew:"
-                    " concertmaster ingest WORKSPACE --rebuild",
-                ) from error
+                self._rests_until = monotonic() + _REST
+                if isinstance(error, StorageError):
+                    raise
+                raise self._failed(type(error).__name__) from error
+
+    def _failed(self, what: str) -> StorageError:
+        repair = "check the server" if self.shared else "check the disk"
+        where = self.place if self.shared else getattr(self._place, "path", self.place)
+        return StorageError(
+            f"{where}: the vector store failed ({what})",
+            hint=f"{repair}; if it goes on, make the index anew:"
+            " concertmaster ingest WORKSPACE --rebuild",
+        )
 
     def _connected(self) -> Any:
         with self._lock:
             if self._collection is None:
-                import chromadb
-                from chromadb.config import Settings
-
-                # No `.env` of whatever folder this runs in; no telemetry.
-                settings = Settings(_env_file=None, anonymized_telemetry=False)
-                self._client = chromadb.PersistentClient(str(self.folder), settings=settings)
+                self._client = self._place.connect()
                 self._collection = self._client.get_or_create_collection(
-                    _COLLECTION,
+                    self._name,
                     embedding_function=None,
                     configuration=_SETTINGS,
                 )

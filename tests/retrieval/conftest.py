@@ -9,6 +9,7 @@ import pytest
 
 from concertmaster.contracts.spec import KnowledgeSpec
 from concertmaster.retrieval.documents import Document
+from concertmaster.retrieval.identity import PROBE
 from concertmaster.retrieval.knowledge import Knowledge
 from concertmaster.retrieval.lexical import terms
 
@@ -24,7 +25,7 @@ class WordEmbedder:
         self.texts: list[str] = []
 
     def embed(self, texts: Sequence[str], /) -> np.ndarray:
-        self.texts += texts
+        self.texts += [text for text in texts if text != PROBE]
         made = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for stem in terms(text) or ["?"]:

@@ -83,6 +83,25 @@ async def test_evidence_keeps_to_passages_and_budget(opened, document) -> None:
     assert len(found.documents) == len(set(found.documents)) == 10
 
 
+async def test_same_text_in_two_documents_takes_the_room_of_one(opened, document) -> None:
+    clause = "Goods may be returned within thirty days, with the receipt. " * 3
+    knowledge = opened()
+    copies = [document("terms", clause), document("faq", clause.upper())]
+    await knowledge.ingest([*copies, document("fees", "Returned goods cost a fee of two euros.")])
+    found = await knowledge.retrieve("When may goods be returned?", ANA)
+    assert {e.document for e in found.evidence} > {"fees"}
+    assert len(found.evidence) == 2
+    assert set(found.documents) == {"terms", "faq", "fees"}
+
+
+async def test_copy_that_may_not_be_read_hides_no_copy_that_may(opened, document) -> None:
+    clause = "Goods may be returned within thirty days, with the receipt."
+    knowledge = opened()
+    await knowledge.ingest([document("a", clause, "role:staff"), document("b", clause)])
+    found = await knowledge.retrieve("When may goods be returned?", ANA)
+    assert [e.document for e in found.evidence] == ["b"]
+
+
 async def test_passage_larger_than_the_budget_is_cut_at_a_sentence(opened, document) -> None:
     knowledge = opened(spec=KnowledgeSpec(budget=500, passages=4))
     only = document("a", "The fee of a card is four euros a month. " * 20)
@@ -156,9 +175,38 @@ async def test_search_goes_on_by_words_when_the_embedder_fails(
     assert "searching by words only" in caplog.text
 
 
-async def test_damaged_vector_store_is_told_and_searched_around(
-    opened, folder: Path, library, caplog: pytest.LogCaptureFixture
+async def test_damaged_vector_store_hinders_no_search_and_is_told_by_the_next_ingest(
+    opened, folder: Path, library
 ) -> None:
+    first = opened()
+    await first.ingest(library)
+    first.close()
+    (folder / "vectors/chroma.sqlite3").write_bytes(b"no database" * 999)
+    knowledge = opened()
+    found = await knowledge.retrieve("Parcels shipped from Lisbon?", ANA)
+    assert (found.documents[0], found.sufficient) == ("shipping", True)
+    assert "closeness" in found.why
+    with pytest.raises(StorageError, match="--rebuild"):
+        await knowledge.ingest(library[:1])
+
+
+async def test_index_too_large_for_memory_is_searched_by_chroma(
+    opened, library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knowledge = opened()
+    await knowledge.ingest(library)
+    exact = await knowledge.retrieve("Parcels shipped from Lisbon?", ANA)
+    knowledge.close()
+    monkeypatch.setattr("concertmaster.retrieval.snapshot.LARGEST", 0)
+    again = opened()
+    assert await again.retrieve("Parcels shipped from Lisbon?", ANA) == exact
+    assert again._vectors._client is not None
+
+
+async def test_damaged_vector_store_of_a_large_index_is_told_and_searched_around(
+    opened, folder: Path, library, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concertmaster.retrieval.snapshot.LARGEST", 0)
     first = opened()
     await first.ingest(library)
     first.close()

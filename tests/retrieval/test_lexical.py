@@ -58,14 +58,22 @@ def test_no_texts_and_texts_without_words_find_nothing() -> None:
 
 @given(st.lists(WORDS, min_size=1, max_size=6), st.lists(WORDS, max_size=4), WORDS)
 def test_forbidden_texts_change_neither_order_nor_weights(readable, forbidden, query) -> None:
-    """Texts all of one length, so that their mean length is the same with and without others."""
-    texts = [" ".join([*words, *["pad"] * (8 - len(words))]) for words in (*readable, *forbidden)]
+    texts = [" ".join(words) for words in (*readable, *forbidden)]
     allowed = np.arange(len(texts)) < len(readable)
     alone, among = Lexical(texts[: len(readable)]), Lexical(texts)
     own = all_of(readable)
     question = " ".join(query)
     assert among.top(question, allowed, 9) == alone.top(question, own, 9)
     assert among.weights(terms(question), allowed) == alone.weights(terms(question), own)
+
+
+def test_long_forbidden_texts_do_not_make_a_readable_one_look_short() -> None:
+    """The mean length is that of what may be read: it is no way to learn of the rest."""
+    readable = ["fee fee card hours", "fee", "opening hours of all branches fee"]
+    texts = [*readable, *["loan " * 400] * 5]
+    allowed = np.arange(len(texts)) < len(readable)
+    alone, among = Lexical(readable), Lexical(texts)
+    assert among.top("fee card", allowed, 9) == alone.top("fee card", all_of(readable), 9)
 
 
 def test_fusion_prefers_what_both_rankings_hold() -> None:

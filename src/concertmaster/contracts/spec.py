@@ -10,6 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from concertmaster.contracts.knowledge import (
+    AccessRule,
+    ChromaSpec,
+    EmbeddingSpec,
+    KnowledgeSpec,
+    TenantSpec,
+)
+from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.playbooks import (
     CallSpec,
     PlaybooksFile,
@@ -17,7 +25,8 @@ from concertmaster.contracts.playbooks import (
     ReplySpec,
     SlotSpec,
 )
-from concertmaster.contracts.principal import EVERYONE, Principal
+from concertmaster.contracts.principal import Principal
+from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.contracts.steps import (
     Metric,
     ModelNeed,
@@ -34,6 +43,8 @@ __all__ = [
     "AccessRule",
     "BusinessRule",
     "CallSpec",
+    "ChromaSpec",
+    "EmbeddingSpec",
     "IntentSpec",
     "IntentsFile",
     "KnowledgeSpec",
@@ -52,6 +63,7 @@ __all__ = [
     "RouteSpec",
     "SlotSpec",
     "StepSpec",
+    "TenantSpec",
     "WorkflowSpec",
     "WorkspaceSpec",
 ]
@@ -84,28 +96,6 @@ class RouteSpec(Spec):
         if self.ask is not None and self.otherwise is None:
             raise ValueError("a route with 'ask' needs 'otherwise'")
         return self
-
-
-class AccessRule(Spec):
-    """Documents whose title matches the regular expression get these readers."""
-
-    title: str
-    readers: tuple[str, ...]
-    owner: Name | None = None
-
-
-class KnowledgeSpec(Spec):
-    """Where documents lie, who reads and owns those that do not say so themselves.
-
-    `budget` bounds the evidence of one turn, in characters.
-    """
-
-    paths: tuple[str, ...] = ("knowledge",)
-    default_readers: tuple[str, ...] = (EVERYONE,)
-    default_owner: Name | None = None
-    rules: tuple[AccessRule, ...] = ()
-    budget: int = Field(default=6000, ge=500, le=60000)
-    passages: int = Field(default=6, ge=1, le=50)
 
 
 class Limits(Spec):
@@ -174,9 +164,16 @@ class WorkflowSpec(Spec):
     routes: tuple[RouteSpec, ...] = Field(min_length=1)
     knowledge: KnowledgeSpec | None = None
     limits: Limits = Limits()
+    retention: RetentionSpec = RetentionSpec()
     redaction: RedactionSpec = RedactionSpec()
     rules: tuple[BusinessRule, ...] = ()
     messages: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def kept_checkpoints(self) -> int:
+        """How many states of a thread are kept while it is talked to."""
+        declared = self.retention.checkpoints
+        return (declared and declared.per_thread) or self.limits.checkpoints
 
     def step(self, step_id: str) -> StepSpec:
         """Return the step of this id, or raise KeyError."""
@@ -225,6 +222,7 @@ class WorkspaceSpec(Spec):
     intents: IntentsFile = IntentsFile()
     playbooks: PlaybooksFile = PlaybooksFile()
     principals: PrincipalsFile = PrincipalsFile()
+    models: ModelsFile = ModelsFile()
 
     def intent(self, name: str) -> IntentSpec:
         """Return the intent of this name, or raise KeyError."""

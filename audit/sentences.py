@@ -17,6 +17,7 @@ LEFT_OUT = frozenset(
         "model.chosen",
         "audit.erased",
         "audit.rotated",
+        "retention.pruned",
         "home.taken",
         "home.restored",
     }

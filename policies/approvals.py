@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from concertmaster.audit import Trail
+from concertmaster.audit.retired import retired
 from concertmaster.contracts import (
     Action,
     Answer,
@@ -384,8 +385,11 @@ class Approvals:
     def _one(self, connection: sqlite3.Connection, id: str) -> Approval:
         found = self._find(connection, id=id)
         if not found:
+            gone = retired(connection, "approval", id)
             raise ApprovalUnknown(
-                f"there is no approval {str(id)[:40]!r} here",
+                f"approval {str(id)[:40]!r} was settled, and {gone}"
+                if gone
+                else f"there is no approval {str(id)[:40]!r} here",
                 hint="`concertmaster approvals list` shows the pending ones",
             )
         return found[0]

@@ -69,7 +69,8 @@ class Artifacts:
         except OSError as error:
             raise StorageError(
                 f"{reference}: {error.strerror or 'cannot be read'}",
-                hint=f"it was kept in {self.folder}; restore it from a backup",
+                hint=f"it was kept in {self.folder}; retention may have removed it by its age, or"
+                " restore it from a backup",
             ) from None
         if hashlib.sha256(encoded).hexdigest() != match[1]:
             raise StorageError(f"{reference}: the file was changed since it was written")
@@ -81,7 +82,9 @@ class Artifacts:
     def _write(self, encoded: bytes) -> str:
         name = hashlib.sha256(encoded).hexdigest()
         file = self._file(name)
-        if not file.exists():
+        try:
+            os.utime(file)  # By its time retention knows when a tool returned it last.
+        except OSError:
             half = file.with_name(f".{uuid4().hex}")
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)

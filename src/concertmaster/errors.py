@@ -25,6 +25,7 @@ ConcertmasterError
 ├── RequestError           CM600  the message cannot be accepted as it is
 ├── ThreadForbidden        CM610  the thread belongs to another principal
 ├── UnknownRun             CM620  there is no such run or thread
+├── UnknownCheckpoint      CM621  a thread has no such state, or not any more
 └── UnknownPrincipal       CM630  nobody here knows this principal
 
 A message says what happened, to which object, and how to put it right. `code` is stable.
@@ -56,6 +57,7 @@ __all__ = [
     "ThreadForbidden",
     "ToolError",
     "ToolUncertain",
+    "UnknownCheckpoint",
     "UnknownPrincipal",
     "UnknownRun",
     "WorkspaceError",
@@ -224,6 +226,12 @@ class UnknownRun(ConcertmasterError):
     """There is no run or thread of this id here."""
 
     code = "CM620"
+
+
+class UnknownCheckpoint(ConcertmasterError):
+    """A thread has no state of this id, or retention has removed it."""
+
+    code = "CM621"
 
 
 class UnknownPrincipal(ConcertmasterError):

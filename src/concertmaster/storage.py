@@ -96,6 +96,8 @@ class Database:
                 connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
             else:
                 connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+                # Counts for a file that is new, and for an older one once it is written anew.
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.isolation_level = None
             connection.row_factory = sqlite3.Row

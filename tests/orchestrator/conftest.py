@@ -404,3 +404,41 @@ def done(home: Path):
         return path.read_text().splitlines() if path.exists() else []
 
     return read
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch):
+    """Return what moves retention's clock: so many days from now everything is that much older."""
+    from datetime import timedelta
+
+    from concertmaster.contracts import now
+    from concertmaster.orchestrator.retention import passes
+
+    def move(days: float) -> None:
+        monkeypatch.setattr(passes, "now", lambda: now() + timedelta(days=days))
+
+    return move
+
+
+@pytest.fixture
+def declare(workspace: Path):
+    """Return a writer of the section `retention:` and of others."""
+
+    def write(text: str) -> None:
+        path = workspace / "workflow.yaml"
+        path.write_text(f"{path.read_text()}{text}\n")
+
+    return write
+
+
+@pytest.fixture
+def settled(home: Path):
+    """Have the large results of the home be minutes old, so that none is on its way into a row."""
+    import os
+    import time
+
+    def age(seconds: float = 600) -> None:
+        for file in (home / "artifacts").glob("??/*.json"):
+            os.utime(file, (time.time() - seconds,) * 2)
+
+    return age

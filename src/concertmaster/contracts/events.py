@@ -70,6 +70,7 @@ EventType = Literal[
     "audit.erased",
     "audit.rotated",
     "audit.unsigned",
+    "retention.pruned",
     "home.taken",
     "home.restored",
 ]

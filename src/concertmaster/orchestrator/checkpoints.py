@@ -76,10 +76,11 @@ async def checkpointer(
     """
     import aiosqlite
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    from concertmaster.orchestrator.time_travel import Saver
 
     async with aiosqlite.connect(path, timeout=30) as connection:
-        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
+        saver = Saver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
         guarded = _Guarded(connection, writing, fence)
         saver.lock = guarded  # type: ignore[assignment]
         try:

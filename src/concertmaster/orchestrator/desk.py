@@ -21,6 +21,7 @@ from concertmaster.contracts import (
     plain_text,
 )
 from concertmaster.contracts.events import RunEnded
+from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import (
     ApprovalError,
     ApprovalUnknown,
@@ -39,6 +40,7 @@ from concertmaster.orchestrator.lifecycle import Lifecycle
 from concertmaster.orchestrator.notifying import Notifier, Notifying, configured
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
+from concertmaster.orchestrator.retention import PruneReport, Retention
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments
@@ -87,6 +89,13 @@ class Desk:
         self._notifying = Notifying(services.trail, configured())
         services.approvals.on(self._notifying.tell)
         self._forgetting = Forgetting(services, runs, segments, self._life, self._signing)
+        self._retention = Retention(
+            services.trail,
+            services.carrier.artifacts.folder,
+            services.spec.workflow.retention,
+            home=home,
+            sign=self._signing.sign,
+        )
 
     @property
     def name(self) -> str:
@@ -327,6 +336,27 @@ class Desk:
         async with self.home.busy():
             return await self._forgetting.forget(thread, who, why, force=force)
 
+    async def prune(
+        self, *, dry_run: bool = False, rules: RetentionSpec | None = None
+    ) -> PruneReport:
+        """Remove what is older or more than `retention:` allows and no promise needs any more.
+
+        Opening a desk does so, too, and then it happens every `retention.every` while it is open.
+
+        Args:
+            dry_run: change nothing, and return what would go.
+            rules: bounds that count this once, instead of those of the workspace.
+
+        Raises:
+            StorageError: there is no room on the disk; what was removed before stays removed.
+        """
+        source = "" if rules is None else ", given by the program"
+        return await self._retention.prune(dry_run=dry_run, rules=rules, source=source)
+
+    def keep_bounds(self) -> None:
+        """Have retention begin its work beside the runs, as the workspace declares it."""
+        self._retention.begin()
+
     async def _take(
         self,
         text: str,
@@ -366,6 +396,7 @@ class Desk:
 
     async def close(self) -> None:
         """Write what is left, and let go of the models' connections."""
+        await self._retention.close()
         await self._notifying.close()
         with contextlib.suppress(StorageError, HomeError):
             await self.services.trail.flush()

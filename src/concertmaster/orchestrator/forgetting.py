@@ -23,7 +23,7 @@ from concertmaster.orchestrator.remains import erase_rows, purge, references, un
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Segments
 
-__all__ = ["Forgetting", "Forgotten"]
+__all__ = ["Forgetting", "Forgotten", "trails_of"]
 
 _THEMSELVES = "the thread's owner"
 _LONGEST_REASON = 1000
@@ -120,18 +120,12 @@ class Forgetting:
         runs = {row["id"]: row["status"] for row in rows.fetchall()}
         _ended(thread, runs.values())
         self._trail.store(connection)
-        named = references(connection, thread, runs)
+        named = references(connection, [thread], runs)
         events = 0
-        for trail in self._trails(connection):
+        for trail in trails_of(connection, self._trail):
             events += erase_events(connection, trail, thread, by=actor, why=why, runs=runs)
-        erase_rows(connection, thread, runs)
+        erase_rows(connection, [thread], runs)
         return events, len(runs), named
-
-    def _trails(self, connection: sqlite3.Connection) -> list[Trail]:
-        """Return a trail for each stream of the home; a workflow may have had another name."""
-        rows = connection.execute("SELECT DISTINCT stream FROM audit_links")
-        names = {row["stream"] for row in rows.fetchall()} - {self._trail.workspace}
-        return [self._trail, *(Trail(self._trail.database, name) for name in sorted(names))]
 
     async def _cleared(
         self, thread: str, named: frozenset[str], *, runs: int, events: int
@@ -151,6 +145,13 @@ class Forgetting:
             artifacts=len(files),
             purged=await purge(database),
         )
+
+
+def trails_of(connection: sqlite3.Connection, own: Trail) -> list[Trail]:
+    """Return a trail for each stream of the home; a workflow may have had another name."""
+    rows = connection.execute("SELECT DISTINCT stream FROM audit_links")
+    names = {row["stream"] for row in rows.fetchall()} - {own.workspace}
+    return [own, *(Trail(own.database, name) for name in sorted(names))]
 
 
 def _ended(thread: str, statuses: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from concertmaster.agents.task import Services
 from concertmaster.audit import Trail
 from concertmaster.audit.migrations import MIGRATIONS as AUDIT
+from concertmaster.audit.retired import MIGRATIONS as RETIRED
 from concertmaster.errors import NotReady, StorageError
 from concertmaster.graphs.compile import compile_graph
 from concertmaster.graphs.readiness import check
@@ -27,6 +28,7 @@ from concertmaster.orchestrator.drawing import shown_offline
 from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.people import People, Resolver
+from concertmaster.orchestrator.retention.files import MIGRATIONS as RETENTION
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
 from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.segments import Segments
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATIONS", "open_desk", "open_library"]
 
-MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *JOURNAL, *PLANS)
+MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *JOURNAL, *PLANS, *RETIRED, *RETENTION)
 
 
 @asynccontextmanager
@@ -132,6 +134,7 @@ async def open_desk(
         if recover:
             await desk.recover()
             place.recover = desk.take_up
+        desk.keep_bounds()
         yield desk
 
 

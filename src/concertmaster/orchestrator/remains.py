@@ -7,13 +7,23 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from concertmaster.orchestrator.checkpoints import ASIDE
 from concertmaster.storage import Database
 
-__all__ = ["KEPT", "erase_rows", "keyed", "purge", "references", "unreferenced"]
+__all__ = [
+    "KEPT",
+    "erase_rows",
+    "erase_runs",
+    "keyed",
+    "owned_bytes",
+    "purge",
+    "references",
+    "rows_of",
+    "unreferenced",
+]
 
 KEPT = frozenset(
     {
@@ -23,6 +33,8 @@ KEPT = frozenset(
         "audit_signed",
         "effects",
         "leases",
+        "retired",
+        "retired_files",
         "schema_versions",
         "sqlite_sequence",
     }
@@ -53,53 +65,116 @@ def keyed(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
         found[name] = {c: _KEYS[c] for c in columns if c in _KEYS}
         if name == "threads":
             found[name] = {"id": "thread"}
+        elif name == "runs":
+            found[name] |= {"id": "run"}
     return found
 
 
-def erase_rows(connection: sqlite3.Connection, thread: str, runs: Iterable[str]) -> None:
-    """Delete within the caller's transaction every row of a thread, and blank those of effects.
+Wanted = Mapping[str, Sequence[str]]
+"""Ids of threads, runs and approvals, by `thread`, `run` and `approval`."""
 
-    A table is covered if it says of which thread, run or approval its rows are.
+
+def rows_of(
+    connection: sqlite3.Connection, threads: Iterable[str], runs: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return by which ids the rows of threads and runs are known, their approvals included."""
+    threads, runs = list(threads), list(runs)
+    approvals = connection.execute(
+        "SELECT id FROM approvals WHERE thread IN (SELECT value FROM json_each(?1))"
+        " OR run IN (SELECT value FROM json_each(?2))",
+        (json.dumps(threads), json.dumps(runs)),
+    )
+    return {
+        "thread": [name for thread in threads for name in (thread, f"{ASIDE}{thread}")],
+        "run": runs,
+        "approval": [row[0] for row in approvals.fetchall()],
+    }
+
+
+def erase_rows(
+    connection: sqlite3.Connection, threads: Iterable[str], runs: Iterable[str]
+) -> dict[str, list[str]]:
+    """Delete within the caller's transaction every row of threads, and blank those of effects.
+
+    A table is covered if it says of which thread, run or approval its rows are. Returns the ids
+    that went.
     """
+    wanted = rows_of(connection, threads, runs)
+    _delete(connection, wanted)
+    _blank_effects(connection, wanted, "thread = NULL, on_behalf_of = NULL, settled_by = NULL")
+    return wanted
+
+
+def erase_runs(connection: sqlite3.Connection, runs: Iterable[str]) -> dict[str, list[str]]:
+    """Delete within the caller's transaction the rows of runs whose thread goes on.
+
+    That a call was made, and how far its result was trusted, stays with the thread: rules about
+    sequences and labels rest on it. What it returned goes.
+    """
+    wanted = rows_of(connection, (), runs)
+    _delete(connection, wanted, but={"journal"})
+    connection.execute(
+        "UPDATE journal SET output = NULL, reference = NULL"
+        " WHERE run IN (SELECT value FROM json_each(?))",
+        (json.dumps(wanted["run"]),),
+    )
+    _blank_effects(connection, wanted, "settled_by = NULL")
+    return wanted
+
+
+def _delete(
+    connection: sqlite3.Connection, wanted: Wanted, but: Collection[str] = frozenset()
+) -> None:
     connection.execute("PRAGMA defer_foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
-    runs = list(runs)
-    approvals = [
-        row[0] for row in connection.execute("SELECT id FROM approvals WHERE thread = ?", (thread,))
-    ]
-    wanted = {
-        "thread": json.dumps([thread, f"{ASIDE}{thread}"]),
-        "run": json.dumps(runs),
-        "approval": json.dumps(approvals),
-    }
     for table, columns in keyed(connection).items():
         for column, kind in columns.items():
-            connection.execute(
-                f'DELETE FROM "{table}" WHERE "{column}" IN (SELECT value FROM json_each(?))',
-                (wanted[kind],),
-            )
+            if wanted[kind] and table not in but:
+                connection.execute(
+                    f'DELETE FROM "{table}" WHERE "{column}" IN (SELECT value FROM json_each(?))',
+                    (json.dumps(wanted[kind]),),
+                )
+
+
+def _blank_effects(connection: sqlite3.Connection, wanted: Wanted, more: str) -> None:
     connection.execute(
-        "UPDATE effects SET result = NULL, reference = NULL, why = '', thread = NULL,"
-        " on_behalf_of = NULL, settled_by = NULL"
-        " WHERE thread = ? OR run IN (SELECT value FROM json_each(?))",
-        (thread, wanted["run"]),
+        f"UPDATE effects SET result = NULL, reference = NULL, why = '', {more}"
+        " WHERE thread IN (SELECT value FROM json_each(?))"
+        " OR run IN (SELECT value FROM json_each(?))",
+        (json.dumps(wanted["thread"]), json.dumps(wanted["run"])),
     )
 
 
+def owned_bytes(connection: sqlite3.Connection, wanted: Wanted) -> int:
+    """Return how many bytes the rows with these ids hold, without what stores them."""
+    total = 0
+    for table, columns in keyed(connection).items():
+        limits = [(c, json.dumps(wanted[kind])) for c, kind in columns.items() if wanted.get(kind)]
+        if not limits:
+            continue
+        rows = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+        size = " + ".join(f'coalesce(length(CAST("{row["name"]}" AS BLOB)), 0)' for row in rows)
+        clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c, _ in limits)
+        sql = f'SELECT coalesce(sum({size}), 0) FROM "{table}" WHERE {clause}'
+        total += connection.execute(sql, [value for _, value in limits]).fetchone()[0]
+    return total
+
+
 def references(
-    connection: sqlite3.Connection, thread: str | None = None, runs: Iterable[str] = ()
+    connection: sqlite3.Connection, threads: Iterable[str] | None = None, runs: Iterable[str] = ()
 ) -> frozenset[str]:
-    """Return which large results the rows name: those of a thread, or of all if none is given."""
-    wanted = {"thread": json.dumps([thread, f"{ASIDE}{thread}"]), "run": json.dumps(list(runs))}
+    """Return which large results the rows name: those of some threads and runs, or of all."""
+    names = [name for thread in threads or () for name in (thread, f"{ASIDE}{thread}")]
+    wanted = {"thread": json.dumps(names), "run": json.dumps(list(runs))}
     found: set[bytes] = set()
     tables = keyed(connection) | {"effects": {"thread": "thread", "run": "run"}}
     for table, columns in tables.items():
         limits = [(c, wanted[kind]) for c, kind in columns.items() if kind in wanted]
         clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c, _ in limits)
-        if thread is not None and not clause:
+        if threads is not None and not clause:
             continue
-        where = f" WHERE {clause}" if thread is not None else ""
-        values = [value for _, value in limits] if thread is not None else []
+        where = f" WHERE {clause}" if threads is not None else ""
+        values = [value for _, value in limits] if threads is not None else []
         for row in connection.execute(f'SELECT * FROM "{table}"{where}', values):
             for value in row:
                 if isinstance(value, str | bytes):

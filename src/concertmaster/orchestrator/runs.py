@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from concertmaster.audit import Trail
+from concertmaster.audit.retired import retired
 from concertmaster.contracts import Outcome, Principal, RunRecord, Status, now
 from concertmaster.errors import StorageError, ThreadForbidden, UnknownRun
 from concertmaster.storage import Database, Migration
@@ -129,8 +130,11 @@ class Runs:
 
         def work(connection: sqlite3.Connection) -> list[RunRecord]:
             if not connection.execute("SELECT 1 FROM threads WHERE id = ?", (thread,)).fetchone():
+                gone = retired(connection, "thread", thread)
                 raise UnknownRun(
-                    f"there is no thread {thread!r} here",
+                    f"thread {thread!r} was {gone}"
+                    if gone
+                    else f"there is no thread {thread!r} here",
                     hint="`concertmaster threads list` names those that exist",
                 )
             return _rows(connection, "thread = ?", (thread,))
@@ -218,8 +222,10 @@ def _own(connection: sqlite3.Connection, record: RunRecord) -> None:
 def _load(connection: sqlite3.Connection, run: str) -> RunRecord:
     row = connection.execute("SELECT id, status, record FROM runs WHERE id = ?", (run,)).fetchone()
     if row is None:
+        gone = retired(connection, "run", run)
         raise UnknownRun(
-            f"there is no run {run!r} here", hint="`concertmaster threads list` names the threads"
+            f"run {run!r} was {gone}" if gone else f"there is no run {run!r} here",
+            hint="`concertmaster threads list` names the threads",
         )
     return _read(row)
 

@@ -143,7 +143,7 @@ class Segments:
             return await self._broken(record, error)
         finally:
             self.active.pop(record.id, None)
-        keep = self._services.spec.workflow.limits.checkpoints
+        keep = self._services.spec.workflow.kept_checkpoints
         # The run is over; that old states could not be dropped does not change how it ended.
         with contextlib.suppress(sqlite3.Error):
             await prune(self._graph.checkpointer, record.thread, keep)

@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
+from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.opening import open_desk
+from concertmaster.orchestrator.retention import PruneReport
 from concertmaster.orchestrator.run import Run
 from concertmaster.policies.claims import DEFAULT
 
@@ -93,6 +95,10 @@ class SyncDesk:
     def approvals(self, *, role: str | None = None) -> list[Approval]:
         """Return the pending approvals; see `Desk.approvals`."""
         return self._wait(self.desk.approvals(role=role))
+
+    def prune(self, *, dry_run: bool = False, rules: RetentionSpec | None = None) -> PruneReport:
+        """Remove what retention declares to be due; see `Desk.prune`."""
+        return self._wait(self.desk.prune(dry_run=dry_run, rules=rules))
 
     def history(self, thread: str) -> list[Run]:
         """Return a thread's runs; see `Desk.history`."""

@@ -21,6 +21,7 @@ from concertmaster.retrieval.identity import check_embedding
 from concertmaster.retrieval.ingest import IngestReport, ingest
 from concertmaster.retrieval.loading import load
 from concertmaster.retrieval.nearest import Nearest
+from concertmaster.retrieval.passage import Passage
 from concertmaster.retrieval.search import Search
 from concertmaster.retrieval.snapshot import Snapshot
 from concertmaster.retrieval.store import Store
@@ -164,6 +165,20 @@ class Knowledge:
             owner = self._spec.default_owner
             return Retrieved(query=query, why="nothing here may be read", owner=owner)
         return await asyncio.to_thread(self._retrieve, query, principal, numbers_from)
+
+    async def neighbours(
+        self, text: str, principal: Principal, k: int = 10
+    ) -> list[tuple[Passage, float]]:
+        """Return the `k` readable passages nearest in meaning, with cosines: vectors alone.
+
+        Raises:
+            IndexMismatch, StorageError: see `retrieve`.
+        """
+        if not self._same_tenant(principal):
+            return []
+        return await asyncio.to_thread(
+            lambda: self._search.neighbours(self._current(), text, principal, k)
+        )
 
     def may_read(self, document: str, version: str, principal: Principal) -> bool:
         """Tell whether this version is in the index and the principal may read it now."""

@@ -80,6 +80,18 @@ class Search:
         )
         return self._retrieved(query, found, relevance, numbers_from)
 
+    def neighbours(
+        self, snapshot: Snapshot, query: str, principal: Principal, k: int
+    ) -> list[tuple[Passage, float]]:
+        """Return the `k` passages nearest in meaning with their cosines, checked like evidence.
+
+        Empty where there are no vectors to compare.
+        """
+        today = day(now().date())
+        cosines = self._nearest.find(query[:_LONGEST_QUERY], snapshot, principal, today, k) or {}
+        found = self._admitted(list(cosines), principal, today)
+        return [(passage, cosines[passage.id]) for passage in found]
+
     def _found(
         self,
         rankings: Sequence[Sequence[str]],

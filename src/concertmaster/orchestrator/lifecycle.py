@@ -141,8 +141,8 @@ class Lifecycle:
         self.emit(record, "run.recovered", "its process went away", attempt=record.attempts + 1)
         if record.attempts >= _ATTEMPTS:
             outcome = await self._segments.given_up(record, "given up after three attempts")
+            self._tell_end(record, outcome)
             record = await self._runs.update(record.id, status=outcome.status, outcome=outcome)
-            await self._services.trail.flush()
             return await self.face(record, None)
         record = await self._runs.update(
             record.id, status=record.status, attempts=record.attempts + 1, unless=tuple(FINAL)
@@ -244,6 +244,8 @@ class Lifecycle:
             return await self.face(await self._runs.get(record.id), None)
         outcome = settled.outcome
         try:
+            if record.attempts and outcome.status in FINAL:
+                await self._see_to_the_end(record, outcome)
             record = await self._runs.update(
                 record.id, status=outcome.status, outcome=outcome, unless=("cancelled",)
             )
@@ -256,6 +258,17 @@ class Lifecycle:
                 " with the next message on its thread or when the workspace is opened again",
             ) from error
         return await self.face(record, settled.turn)
+
+    async def _see_to_the_end(self, record: RunRecord, outcome: Outcome) -> None:
+        """Tell how a run ended whose process went away between its last state and the telling."""
+        trail = self._services.trail
+        await trail.flush()
+        if not await trail.events(run=record.id, types=["run.ended"]):
+            self._tell_end(record, outcome)
+
+    def _tell_end(self, record: RunRecord, outcome: Outcome) -> None:
+        why = outcome.cause or f"ended as {outcome.status}"
+        self.emit(record, "run.ended", why, status=outcome.status, owner=outcome.owner)
 
     async def _interrupted(self, record: RunRecord) -> None:
         """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""

@@ -11,6 +11,7 @@ from concertmaster.contracts.spec import StepSpec, WorkflowSpec
 from concertmaster.graphs.checks.classifying import check_classifying
 from concertmaster.graphs.checks.intents import check_intents
 from concertmaster.graphs.checks.knowledge import check_knowledge
+from concertmaster.graphs.checks.models import check_models
 from concertmaster.graphs.checks.permits import check_permits
 from concertmaster.graphs.checks.playbooks import check_playbooks
 from concertmaster.graphs.checks.redaction import check_redaction
@@ -42,6 +43,7 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_roles,
     check_knowledge,
     check_redaction,
+    check_models,
 )
 
 _LAST_NAME = re.compile(r"'(?:[\w-]+\.)*([\w-]+)'")

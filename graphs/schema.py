@@ -24,8 +24,8 @@ def json_schema(name: str | None = None) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of one file of a workspace, or of all under `$defs`.
 
     Args:
-        name: `workflow`, `intents`, `playbooks`, `principals` or `tests` (of policies); None for
-            all of them.
+        name: `workflow`, `intents`, `playbooks`, `models`, `principals` or `tests` (of
+            policies); None for all of them.
 
     Raises:
         ConfigError: no file of a workspace has this name.

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from concertmaster.contracts import digest
+from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.spec import (
     AGENT_KINDS,
     IntentsFile,
@@ -33,6 +34,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "workflow": WorkflowSpec,
     "intents": IntentsFile,
     "playbooks": PlaybooksFile,
+    "models": ModelsFile,
     "principals": PrincipalsFile,
 }
 """The YAML files of a workspace and what they hold; only the first must exist."""

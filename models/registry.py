@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
-from concertmaster.contracts.model import ModelRule
+from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models.completion import Opened, Question, ask
 from concertmaster.models.openai_chat import OpenAIChat, open_chat
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
-from concertmaster.models.requirement import required
+from concertmaster.models.requirement import Requirement, required
 from concertmaster.models.router import Call, Catalogue, Health, Ranking, rank
-from concertmaster.models.spec import ModelSpec, parse_model
+from concertmaster.models.spec import ModelSpec, declared, parse_model
 from concertmaster.models.standing import Standings
 
 if TYPE_CHECKING:
@@ -32,16 +32,21 @@ __all__ = [
     "Models",
     "Reply",
     "ToolCall",
+    "declared",
     "parse_model",
 ]
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A declared chat model; `instance` is a LangChain model that a program gave, if any."""
+    """A declared chat model; `instance` is a LangChain model that a program gave, if any.
+
+    `missing` says what it lacks to be asked at all, such as a key.
+    """
 
     spec: ModelSpec
     instance: BaseChatModel | None = field(default=None, repr=False, compare=False)
+    missing: str | None = None
 
     @property
     def name(self) -> str:
@@ -85,7 +90,7 @@ class Models:
     def __init__(
         self,
         chats: Sequence[Chat] = (),
-        rules: Sequence[ModelRule] = (),
+        file: ModelsFile | None = None,
         standings: Standings | None = None,
     ) -> None:
         names = [chat.name for chat in chats]
@@ -93,7 +98,7 @@ class Models:
         if twice:
             raise ConfigError(f"two models are named {sorted(twice)[0]!r}")
         self.chats = tuple(chats)
-        self.rules = tuple(rules)
+        self.rules = file.rules if file else ()
         self.standings = standings or Standings()
         self._named = {chat.name: chat for chat in self.chats}
         self._catalogue = Catalogue([chat.spec for chat in self.chats])
@@ -101,11 +106,11 @@ class Models:
         self._loops = WeakKeyDictionary()
 
     @classmethod
-    def of(cls, model: Any = None, rules: Sequence[ModelRule] = ()) -> Self:
-        """Return the models that a caller names.
+    def of(cls, model: Any = None, file: ModelsFile | None = None) -> Self:
+        """Return the models that a caller names, else those that a workspace declares.
 
         Args:
-            rules: a workspace's exceptions to how one is chosen.
+            file: the workspace's; its rules count for any models.
             model: None; `openai:NAME` or a URL; a `ModelSpec`; a LangChain chat model; a pair of
                 spec and chat model; `Models`; or a list of these.
 
@@ -114,7 +119,10 @@ class Models:
         """
         if isinstance(model, cls):
             return model
-        return cls(_chats(model), rules)
+        chats = _chats(model)
+        if model is None and file is not None:
+            chats = tuple(_of_file(declared(entry)) for entry in file.models)
+        return cls(chats, file)
 
     @property
     def configured(self) -> bool:
@@ -154,7 +162,14 @@ class Models:
         needed = required(need, self.rules, known or {})
         return rank(self._catalogue, needed, call or Call(output=need.output), self._health)
 
+    def able(self, need: ModelNeed) -> Ranking:
+        """Rank the models by what is declared alone, as if all of them worked and no rule held."""
+        return rank(self._catalogue, Requirement.of(need), Call(tokens=0, output=0))
+
     def _health(self, spec: ModelSpec) -> Health:
+        missing = self._named[spec.name].missing
+        if missing is not None:
+            return Health(blocked=missing)
         resting = self.standings.resting(spec.key)
         blocked = None if resting is None else f"failed lately and rests for {resting:.0f} s more"
         return Health(blocked=blocked, latency=self.standings.of(spec.key).latency)
@@ -252,6 +267,14 @@ def _chats(model: Any) -> tuple[Chat, ...]:
         f"a {type(model).__name__} is no chat model",
         hint="give openai:NAME, a URL, or a LangChain chat model",
     )
+
+
+def _of_file(spec: ModelSpec) -> Chat:
+    try:
+        spec.api_key()
+    except ConfigError:
+        return Chat(spec, missing=f"needs the environment variable {spec.api_key_env}")
+    return Chat(spec)
 
 
 def _name_of(model: Any) -> str:

@@ -18,6 +18,7 @@ class Part(StrEnum):
     workflow = "workflow"
     intents = "intents"
     playbooks = "playbooks"
+    models = "models"
     principals = "principals"
     tests = "tests"
 

@@ -201,7 +201,7 @@ async def _services(
             options.redaction.stored,
         ),
         trail=trail,
-        models=Models.of(options.model),
+        models=Models.of(options.model, workspace.spec.models),
         knowledge=knowledge,
         classifier=await asyncio.to_thread(_classifier, workspace, home, options.embedder),
         data_dir=home.data,

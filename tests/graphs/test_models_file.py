@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from concertmaster.graphs.problems import Problem
+from concertmaster.graphs.readiness import check
+from concertmaster.graphs.workspace import Workspace
+from concertmaster.testing import temporary_workspace
+
+SOUND = """
+models:
+  - {name: near, use: "http://127.0.0.1:9/v1#small", tier: capable}
+  - {name: far, use: "openai:gpt-4o-mini", tier: best, region: eu, key: FAR_KEY}
+rules:
+  - {id: risky, when: "step == 'executor' && 'manager' in principal.roles", tier: best, why: care}
+"""
+
+
+def found(text: str, monkeypatch: pytest.MonkeyPatch | None = None) -> list[Problem]:
+    if monkeypatch is not None:
+        monkeypatch.setenv("FAR_KEY", "sk-test")
+    with temporary_workspace("support_desk") as folder:
+        (folder / "models.yaml").write_text(text)
+        return [p for p in check(folder) if Path(p.file).name in ("models.yaml", "workflow.yaml")]
+
+
+def test_sound_models_have_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(SOUND, monkeypatch) == []
+
+
+def test_models_are_part_of_the_workspace_and_of_its_digest() -> None:
+    with temporary_workspace("support_desk") as folder:
+        before = Workspace.load(folder).digest
+        (folder / "models.yaml").write_text(SOUND)
+        workspace = Workspace.load(folder)
+        assert [m.name for m in workspace.spec.models.models] == ["near", "far"]
+        assert workspace.digest != before
+
+
+def test_missing_key_is_a_warning_that_names_the_variable() -> None:
+    (problem,) = found(SOUND)
+    assert (problem.severity, problem.code, problem.line) == ("warning", "model-key", 4)
+    assert "FAR_KEY" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("models: [{name: a, use: nonsense}]", "model", "names no model"),
+        (
+            'models: [{name: a, use: "http://h/v1"}, {name: a, use: "http://i/v1"}]',
+            "duplicate",
+            "two models 'a'",
+        ),
+        (
+            'models: [{name: a, use: "http://h/v1", tier: small, capabilities: [chat]}]',
+            "no-model",
+            "step 'executor': no configured model fits: a is not declared for plan",
+        ),
+        ('rules: [{id: r, when: "riks == 1", never: [b]}]', "condition", "rule 'r'"),
+        ('rules: [{id: r, when: "true", never: [b]}]', "unknown-model", "there is no model 'b'"),
+        ('rules: [{id: r, when: "true"}]', "spec", "a rule changes something"),
+        ("models: [{name: a, use: x, price: {input: -1, output: 0}}]", "type", "price"),
+    ],
+)
+def test_what_is_wrong_is_found_before_anything_runs(text: str, code: str, told: str) -> None:
+    problems = found(text)
+    assert any(p.severity == "error" and told in p.message for p in problems), problems

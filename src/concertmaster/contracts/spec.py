@@ -18,7 +18,6 @@ from concertmaster.contracts.knowledge import (
     TenantSpec,
 )
 from concertmaster.contracts.model import ModelsFile
-from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.playbooks import (
     CallSpec,
     PlaybooksFile,
@@ -223,7 +222,6 @@ class WorkspaceSpec(Spec):
     intents: IntentsFile = IntentsFile()
     playbooks: PlaybooksFile = PlaybooksFile()
     principals: PrincipalsFile = PrincipalsFile()
-    models: ModelsFile = ModelsFile()
     models: ModelsFile = ModelsFile()
 
     def intent(self, name: str) -> IntentSpec:

@@ -12,9 +12,11 @@ from concertmaster.agents.words import words
 from concertmaster.contracts import Citation, Evidence, Sentence
 from concertmaster.retrieval.sentences import split_sentences
 
-__all__ = ["cite", "extract", "plain"]
+__all__ = ["MOST", "cite", "extract", "plain"]
 
-_MOST = 4
+MOST = 4
+"""How many sentences an answer has at most."""
+
 _SHORTEST = 4
 _RANK_DISCOUNT = 0.15
 _LENT = 0.3
@@ -42,7 +44,7 @@ class _Candidate:
         return self.evidence.text[self.start : self.end]
 
 
-def extract(query: str, evidence: Sequence[Evidence], *, most: int = _MOST) -> tuple[Sentence, ...]:
+def extract(query: str, evidence: Sequence[Evidence], *, most: int = MOST) -> tuple[Sentence, ...]:
     """Return up to `most` sentences with their citations, verbatim but for Markdown's marks.
 
     A sentence scores the inverse document frequencies (over the candidate sentences) of the
@@ -86,6 +88,7 @@ def cite(evidence: Evidence, start: int, end: int) -> Citation:
         document=evidence.document,
         version=evidence.version,
         title=evidence.title,
+        place=evidence.where,
         start=evidence.start + start,
         end=evidence.start + end,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from concertmaster.retrieval.sentences import Unit, units
@@ -35,16 +36,18 @@ class _Atom:
     section: str
 
 
-def chunks(text: str) -> list[Chunk]:
+def chunks(text: str, breaks: Sequence[int] = ()) -> list[Chunk]:
     """Cut a text; the passages are in order, do not overlap and leave out nothing but space.
 
     A passage is at most 900 characters. It is shorter than 400 only where the text ends or where
-    its neighbours are full. A heading stays with what follows it.
+    its neighbours are full. A heading stays with what follows it. `breaks` are offsets, such as
+    where pages begin, at which a passage ends if it is long enough.
     """
+    parts = _Breaks(breaks)
     found: list[list[_Atom]] = []
     current: list[_Atom] = []
     for atom in _atoms(text):
-        if current and _must_close(current, atom):
+        if current and (_must_close(current, atom) or _may_close(current, atom, parts)):
             kept, carried = _without_trailing_headings(current, atom)
             found.append(kept)
             current = carried
@@ -61,6 +64,22 @@ def _must_close(current: list[_Atom], atom: _Atom) -> bool:
     if not _fits(current, atom):
         return True
     return atom.heading and len(_span(current)) >= _SHORTEST and not current[-1].heading
+
+
+def _may_close(current: list[_Atom], atom: _Atom, breaks: _Breaks) -> bool:
+    long_enough = len(_span(current)) >= _SHORTEST and not current[-1].heading
+    return long_enough and breaks.between(current[-1].start, atom.start)
+
+
+class _Breaks:
+    """Offsets at which a passage should end."""
+
+    def __init__(self, offsets: Sequence[int]) -> None:
+        self._offsets = sorted(offsets)
+
+    def between(self, start: int, end: int) -> bool:
+        """Tell whether one lies behind `start`, up to `end`."""
+        return bisect_right(self._offsets, start) != bisect_right(self._offsets, end)
 
 
 def _fits(current: list[_Atom], atom: _Atom) -> bool:

@@ -20,8 +20,9 @@ class State:
 PASSAGES = (
     "SELECT p.id, p.document, d.version, d.title, p.section, p.start, p.stop,"
     " substr(d.text, p.start + 1, p.stop - p.start) AS text, d.readers, d.owner,"
-    " d.valid_from, d.valid_until, p.state"
+    " d.valid_from, d.valid_until, p.state, coalesce(l.place, '') AS place"
     " FROM passages p JOIN documents d ON d.id = p.document"
+    " LEFT JOIN places l ON l.passage = p.id"
 )
 """Selects the rows of which `Passage.of` makes passages."""
 
@@ -63,6 +64,7 @@ class Passage(Rights):
     text: str
     owner: str | None
     embedded: bool
+    place: str = ""
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Passage:
@@ -81,4 +83,5 @@ class Passage(Rights):
             valid_from=row["valid_from"],
             valid_until=row["valid_until"],
             embedded=row["state"] > State.TO_EMBED,
+            place=row["place"],
         )

@@ -31,7 +31,7 @@ def test_what_is_skipped_is_named_with_its_reason(cli, workspace, folder):
     assert "2 added" in result.stdout
     assert "2 skipped" in result.stdout
     assert "empty.md: has no text" in result.stdout
-    assert "picture.png: is no .md, .txt or .jsonl file" in result.stdout
+    assert "picture.png: is of no kind that is read (.csv, .docx, .htm" in result.stdout
     assert "passages embedded" in result.stderr
 
 

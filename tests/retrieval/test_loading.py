@@ -133,9 +133,9 @@ def test_front_matter_that_never_closes_hides_nothing(tmp_path: Path) -> None:
         ("a.md", "---\nid: x\n---\n\n  \n", "a.md: has no text"),
         ("a.txt", "", "a.txt: has no text"),
         ("a.txt", "---\n***\n", "a.txt: has no text"),
-        ("a.md", "caf\xe9".encode("latin-1"), "a.md: is not UTF-8 (byte 3)"),
-        ("a.pdf", b"%PDF", "a.pdf: is no .md, .txt or .jsonl file"),
-        ("a.txt", b"x" * (16 * 2**20 + 1), "a.txt: is larger than 16 MiB"),
+        ("a.md", b"caf\xe9\0", "a.md: is no text: byte 3 is not UTF-8, and there are NUL bytes"),
+        ("a.pdf", b"%PDF", "a.pdf: is damaged, or no PDF (PdfStreamError)"),
+        ("a.txt", b"x" * (2**24 + 1), "a.txt: has more than 16,777,216 characters of text"),
     ],
 )
 def test_file_that_is_no_document_is_named(

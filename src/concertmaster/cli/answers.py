@@ -30,13 +30,21 @@ __all__ = [
 
 
 def sources(citations: Iterable[Citation]) -> list[str]:
-    """Return one line for each document that an answer cites, with the numbers of its passages."""
+    """Return one line for each document that an answer cites: its passages' numbers and places.
+
+    `[1][2] Card fees (fees.pdf): Limits, p. 3; Abroad, p. 7`
+    """
     numbers: dict[str, set[int]] = {}
+    places: dict[str, dict[str, None]] = {}
     for citation in sorted(citations, key=lambda c: c.number):
-        numbers.setdefault(f"{citation.title} ({citation.document})", set()).add(citation.number)
+        document = f"{citation.title} ({citation.document})"
+        numbers.setdefault(document, set()).add(citation.number)
+        if citation.place:
+            places.setdefault(document, {})[citation.place] = None
     return [
-        f"{''.join(f'[{number}]' for number in sorted(used))} {title}"
-        for title, used in numbers.items()
+        f"{''.join(f'[{number}]' for number in sorted(used))} {document}"
+        + (f": {'; '.join(places[document])}" if document in places else "")
+        for document, used in numbers.items()
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,8 @@ import typer
 from concertmaster.cli.options import HomeDir, Json, WorkspaceDir
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from concertmaster.graphs.workspace import Workspace
     from concertmaster.orchestrator.home import Home
     from concertmaster.retrieval.ingest import IngestReport
@@ -23,7 +25,7 @@ EXAMPLE = """Example: concertmaster ingest examples/support_desk
 
 Example: concertmaster ingest examples/bank_desk --from documents.jsonl"""
 
-_SHOWN = 10
+_SHOWN = 20
 
 _Progress = Callable[[int, int], None]
 
@@ -44,7 +46,8 @@ def ingest(
 ) -> None:
     """Bring the index up to date with documents.
 
-    The workspace's own and those of --from: .md, .txt and .jsonl. Only what changed is embedded.
+    The workspace's own and those of --from: Markdown, text, HTML, PDF, Word, CSV and JSON lines.
+    Only what changed is embedded. What could not be read is listed with its reason.
     It can be interrupted; the next ingest goes on where it stopped.
     """
     from concertmaster.cli.console import print_json
@@ -131,7 +134,7 @@ async def _record(workspace: Workspace, home: Home, report: IngestReport) -> Non
 
 @contextmanager
 def _bar() -> Iterator[_Progress]:
-    """Show how far the embedding is: a bar on a terminal, nothing elsewhere."""
+    """Show that files are read, then how far the embedding is; nothing but on a terminal."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -144,33 +147,70 @@ def _bar() -> Iterator[_Progress]:
 
     console = err()
     bar = Progress(
-        TextColumn("embedding"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("passages,"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
-    task = bar.add_task("embedding", total=None)
+    task = bar.add_task("reading documents", total=None)
 
     def progress(done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total)
+        bar.update(task, description="embedding passages", completed=done, total=total)
 
     with bar:
         yield progress
 
 
 def _show(report: IngestReport) -> None:
-    from concertmaster.cli.console import note, put, styled
+    from concertmaster.cli.console import note, put
 
     put(
         f"{report.added} added, {report.updated} updated, {report.deleted} deleted,"
         f" {report.unchanged} unchanged, {len(report.skipped)} skipped"
     )
-    for skipped in report.skipped[:_SHOWN]:
-        put(styled(f"  skipped {skipped.source}: {skipped.why}", "yellow"))
-    if len(report.skipped) > _SHOWN:
-        put(styled(f"  … and {len(report.skipped) - _SHOWN} more; --json lists them all", "yellow"))
+    _list("left out", "because it", [(s.source, s.why) for s in report.skipped])
+    _list("taken in", "but it", [(r.source, r.what) for r in report.remarks])
+    if max(len(report.skipped), len(report.remarks)) > _SHOWN:
+        note("--json lists all of them")
     note(f"{report.chunks} passages embedded in {report.seconds:.1f} s")
+
+
+def _list(what: str, told: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print files and reasons, of very many the first: as a table, or as lines for a file."""
+    from concertmaster.cli.console import out, put
+
+    shown = [(_short(source), why) for source, why in rows[:_SHOWN]]
+    more = f"and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
+    if out().is_terminal and rows:
+        put(_table(what, told, shown, more))
+        return
+    for source, why in shown:
+        put(f"  {what}: {source}: {why}")
+    if more:
+        put(f"  {what}: {more}")
+
+
+def _table(what: str, told: str, rows: Sequence[tuple[str, str]], more: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from concertmaster.cli.console import styled
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(what, overflow="fold")
+    table.add_column(told, overflow="fold")
+    for source, why in rows:
+        table.add_row(styled(source), styled(why, "yellow"))
+    if more:
+        table.add_row(styled(more, "dim"), "")
+    return table
+
+
+def _short(source: str) -> str:
+    """Return a path from the current folder, if it lies there."""
+    with suppress(ValueError, OSError):
+        return str(Path(source).relative_to(Path.cwd()))
+    return source

@@ -12,8 +12,9 @@ __all__ = ["Citation", "Evidence", "Retrieved"]
 class Evidence(Record):
     """One passage of one document version.
 
-    `number` is what answers cite (`[1]`). `start` and `end` are character offsets into the
-    document's text. `score` orders passages of one retrieval; higher is better.
+    `number` is what answers cite (`[1]`). `section` is the path of headings, `place` where it
+    stands for people (`p. 3`, `rows 4–9`); both may be empty. `start` and `end` are character
+    offsets into the document's text. `score` orders passages of one retrieval; higher is better.
     """
 
     number: int
@@ -21,6 +22,7 @@ class Evidence(Record):
     version: str
     title: str
     section: str = ""
+    place: str = ""
     text: str
     start: int
     end: int
@@ -28,6 +30,14 @@ class Evidence(Record):
     owner: str | None = None
     readers: Readers
     label: Label = Label()
+
+    @property
+    def where(self) -> str:
+        """Where a person finds the passage: `Cards > Limits, p. 3`; may be empty."""
+        path = self.section.split(" > ") if self.section else []
+        if path and path[0].casefold() == self.title.casefold():
+            path = path[1:]
+        return ", ".join(filter(None, (" > ".join(path), self.place)))
 
 
 class Retrieved(Record):
@@ -47,11 +57,15 @@ class Retrieved(Record):
 
 
 class Citation(Record):
-    """A sentence's claim on a passage: evidence number, document and character offsets in it."""
+    """A sentence's claim on a passage: evidence number, document and character offsets in it.
+
+    `place` is where a person finds it: the passage's section and place, as far as it has them.
+    """
 
     number: int
     document: str
     version: str
     title: str
+    place: str = ""
     start: int
     end: int

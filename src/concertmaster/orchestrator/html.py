@@ -70,7 +70,7 @@ def _badge(status: str) -> str:
 
 def _sources(citations: Iterable[Citation], evidence: Iterable[Evidence]) -> str:
     cited = {c.number: c for c in citations}
-    sections = {e.number: f", {escape(e.section)}" for e in evidence if e.section}
+    sections = {e.number: f", {escape(e.where)}" for e in evidence if e.where}
     listed = "<br>".join(
         f"[{number}] {escape(c.title)}{sections.get(number, '')} <code>{escape(c.document)}</code>"
         for number, c in sorted(cited.items())

@@ -1,0 +1,82 @@
+"""Finding the files under a path, and reading one whole without being led astray."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from concertmaster.errors import KnowledgeError
+from concertmaster.retrieval.documents import Skipped
+from concertmaster.retrieval.reading.reading import Unreadable
+
+__all__ = ["files_under", "read_whole"]
+
+
+_ATTEMPTS = 3
+
+
+def files_under(root: Path) -> Iterator[Path | Skipped]:
+    """Yield all files under a folder in a stable order, and what is not followed or listed.
+
+    Hidden names are passed over. A link to something within the folder is passed over, too: it is
+    read where it points to.
+
+    Raises:
+        KnowledgeError: the folder itself cannot be listed.
+    """
+    inside = root.resolve()
+    failed: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=failed.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted((*names, *folders)):
+            if name.startswith("."):
+                continue
+            path = Path(folder, name)
+            if path.is_symlink():
+                if why := _astray(path, inside, root):
+                    yield Skipped(source=str(path), why=why)
+            elif name not in folders:
+                yield path
+    for error in failed:
+        if Path(error.filename) == root:
+            raise KnowledgeError(f"{root}: cannot be listed ({error.strerror})") from error
+        yield Skipped(source=str(error.filename), why=f"cannot be listed ({error.strerror})")
+
+
+def _astray(link: Path, inside: Path, root: Path) -> str | None:
+    try:
+        target = link.resolve(strict=True)
+    except FileNotFoundError:
+        return "is a link to nothing"
+    except (OSError, RuntimeError):
+        return "is a link that leads in a circle, or nowhere"
+    return None if target.is_relative_to(inside) else f"is a link that leads out of {root}"
+
+
+def read_whole(path: Path, largest: int) -> bytes:
+    """Return a file's bytes, as they were at one moment.
+
+    Its size is looked at before anything is read, and no more than `largest` bytes are.
+
+    Raises:
+        Unreadable: it is too large, is no regular file, or changes all the time.
+        OSError: it cannot be read.
+    """
+    for _ in range(_ATTEMPTS):
+        # Opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise Unreadable("is no regular file")
+            if before.st_size > largest:
+                raise Unreadable(f"is larger than {largest // 2**20} MiB")
+            content = file.read(largest + 1)
+            after = os.fstat(descriptor)
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and (
+            len(content) == after.st_size
+        ):
+            return content
+    raise Unreadable("changed while it was read; ingest it again")

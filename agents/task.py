@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from concertmaster.models.registry import Models
     from concertmaster.policies.approvals import Approvals
     from concertmaster.policies.gate import Gate
+    from concertmaster.retrieval.embeddings import Embedder
     from concertmaster.retrieval.knowledge import Knowledge
+    from concertmaster.retrieval.tenants import Tenants
     from concertmaster.tools.effects import Carrier
     from concertmaster.tools.plans import Plans
     from concertmaster.tools.toolbox import Toolbox
@@ -54,12 +56,13 @@ class Services:
     carrier: Carrier
     trail: Trail
     models: Models
-    knowledge: Knowledge | None
+    knowledge: Knowledge | Tenants | None
     classifier: IntentModel | None
     data_dir: Path
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     notices: Notices = field(default_factory=Notices)
     redaction: Redaction = field(default_factory=Redaction)
+    embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import shutil
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from concertmaster.contracts import Principal, Retrieved, now
 from concertmaster.contracts.spec import KnowledgeSpec
-from concertmaster.errors import HomeReadOnly, KnowledgeError
+from concertmaster.errors import ConcertmasterError, HomeReadOnly, KnowledgeError
 from concertmaster.retrieval.access import AccessRules, day
 from concertmaster.retrieval.chroma import Place, place_of
 from concertmaster.retrieval.documents import Document, Skipped
@@ -29,8 +30,9 @@ from concertmaster.retrieval.vectors import VectorStore
 
 __all__ = ["Document", "IngestReport", "Knowledge", "Skipped", "load"]
 
+_log = logging.getLogger(__name__)
 _FILE = "knowledge.sqlite3"
-_VECTORS = "vectors"
+_VECTORS, _TENANTS = "vectors", "tenants"
 
 
 class Knowledge:
@@ -98,7 +100,7 @@ class Knowledge:
         place = place_of(spec.chroma, folder / _VECTORS)
         try:
             if rebuild:
-                _discard(folder)
+                _discard(folder, place)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HomeReadOnly(
@@ -237,11 +239,36 @@ class Knowledge:
             return self._snapshot
 
 
-def _discard(folder: Path) -> None:
+def _discard(folder: Path, place: Place) -> None:
+    """Delete an index, those of its tenants, and what a server holds of them."""
+    for file in (folder / _FILE, *folder.glob(f"{_TENANTS}/*/{_FILE}")):
+        if place.shared and file.is_file():
+            _drop_collection(file, place)
     for name in (_FILE, f"{_FILE}-wal", f"{_FILE}-shm"):
         (folder / name).unlink(missing_ok=True)
-    if (folder / _VECTORS).is_dir():
-        shutil.rmtree(folder / _VECTORS)
+    for name in (_VECTORS, _TENANTS):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+
+
+def _drop_collection(file: Path, place: Place) -> None:
+    """Delete the collection of an index that is thrown away; name it if that cannot be done."""
+    try:
+        store = Store.open(file)
+        try:
+            name = _collection(store, place)
+        finally:
+            store.close()
+    except ConcertmasterError as error:
+        _log.warning("%s: its collection on %s stays there: %s", file, place.name, error.message)
+        return
+    vectors = VectorStore(place, name)
+    try:
+        vectors.drop()
+    except ConcertmasterError as error:
+        _log.warning("the collection %s stays there: %s", name, error.message)
+    finally:
+        vectors.close()
 
 
 def _claim(store: Store, tenant: str | None) -> None:

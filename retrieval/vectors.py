@@ -85,6 +85,14 @@ class VectorStore:
         """Remove passages; ids that are not there are no error."""
         self._do(lambda c: c.delete(ids=list(ids)))
 
+    def drop(self) -> None:
+        """Delete the collection with all that it holds."""
+
+        def work(_: Any) -> None:
+            self._client.delete_collection(self._name)
+
+        self._do(work)
+
     def ids(self) -> set[str]:
         """Return the ids of all passages that are there."""
         return set(self._do(lambda c: c.get(include=[])["ids"]))

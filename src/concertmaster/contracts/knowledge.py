@@ -50,7 +50,7 @@ class EmbeddingSpec(Spec):
 class TenantSpec(Spec):
     """Documents of one tenant: they lie in an index of their own that nobody else searches."""
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: tuple[str, ...] = ()
 
 
 class KnowledgeSpec(Spec):

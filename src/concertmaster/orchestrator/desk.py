@@ -228,16 +228,22 @@ class Desk:
             await self._life.lapse(there.thread)
 
     async def ingest(
-        self, sources: Iterable[str | Path], *, progress: Callable[[int, int], None] | None = None
+        self,
+        sources: Iterable[str | Path],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        tenant: str | None = None,
     ) -> IngestReport:
         """Take documents from outside of the workspace into the index, and follow them later.
 
         Args:
             sources: files or folders.
             progress: called with the passages embedded so far and in all.
+            tenant: whose documents they are; shared by all if None.
 
         Raises:
-            KnowledgeError: a source does not exist, or the workspace declares no knowledge.
+            KnowledgeError: a source does not exist, or the workspace declares no knowledge, or no
+                such tenant.
         """
         if self.library is None:
             raise KnowledgeError(
@@ -245,7 +251,7 @@ class Desk:
                 hint="add `knowledge:` to its workflow.yaml",
             )
         async with self.home.busy():
-            report = await self.library.add(sources, progress=progress)
+            report = await self.library.add(sources, progress=progress, tenant=tenant)
             tell_ingest(self.services.trail, report)
             await self.services.trail.flush()
             return report

@@ -155,7 +155,11 @@ def open_library(
         IndexMismatch: it was made with another embedding; `Library.rebuild` makes it anew.
     """
     spec = workspace.spec.workflow.knowledge
-    return Library(home, workspace.knowledge, spec, embedder) if spec else None
+    if spec is None:
+        return None
+    folder = workspace.path or Path()
+    tenants = {t: tuple(folder / p for p in own.paths) for t, own in spec.tenants.items()}
+    return Library(home, workspace.knowledge, spec, embedder, tenants)
 
 
 def _place(home: str | Path | None, name: str) -> Path:
@@ -203,11 +207,20 @@ async def _services(
         trail=trail,
         models=Models.of(options.model, workspace.spec.models),
         knowledge=knowledge,
-        classifier=await asyncio.to_thread(_classifier, workspace, home, options.embedder),
+        classifier=await asyncio.to_thread(
+            _classifier, workspace, home, library.embedder if library else options.embedder
+        ),
         data_dir=home.data,
         customs=_customs(workspace),
         redaction=options.redaction,
+        embedder=_embedder(options.embedder) if library else None,
     )
+
+
+def _embedder(chosen: Embedder | None) -> Embedder:
+    from concertmaster.retrieval.embeddings import default_embedder
+
+    return chosen or default_embedder()
 
 
 def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:

@@ -200,7 +200,6 @@ async def _request(
     services: Services, session: Session, action: Action, decision: Review, turn: Turn
 ) -> None:
     evidence = turn.retrieved.evidence if turn.retrieved else ()
-    step = _step(services, action.step)
     await services.approvals.request(
         action,
         run=session.run,
@@ -211,7 +210,7 @@ async def _request(
         bundle=decision.bundle,
         evidence=tuple(digest(e.model_dump(mode="json")) for e in evidence),
         provenance=decision.provenance,
-        deadline=step.review.term if step and step.review else None,
+        deadline=decision.deadline,
     )
 
 

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from concertmaster.contracts import ToolShape
+from concertmaster.contracts import Deadline, ReviewNeed, ToolShape
 from concertmaster.policies.obligations import KNOWN_FORMS, parse_obligation, split_obligations
 from concertmaster.policies.presence import unknown_tests
 from concertmaster.policies.schema import Vocabulary, vocabulary
@@ -162,11 +162,17 @@ class _Reader:
 def _obligation_problems(statement: Statement, text: str, effect: str) -> Iterator[Problem]:
     if effect == "forbid":
         yield statement.problem("an obligation belongs to a permit; a forbid has none")
-    for part in split_obligations(text):
-        if parse_obligation(part) is None:
+    stated = {part: parse_obligation(part) for part in split_obligations(text)}
+    for part, meant in stated.items():
+        if meant is None:
             yield statement.problem(
                 f"the obligation {part!r} is not understood; write {KNOWN_FORMS}", near="obligation"
             )
+    timed = any(isinstance(meant, Deadline) for meant in stated.values())
+    if timed and not any(isinstance(meant, ReviewNeed) for meant in stated.values()):
+        yield statement.problem(
+            "a deadline is about a review; write review:ROLE beside it", near="obligation"
+        )
 
 
 def _policy(

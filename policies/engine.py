@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from concertmaster.contracts import (
     Allow,
+    Deadline,
     Decision,
     Deny,
     Duty,
@@ -25,6 +26,7 @@ from concertmaster.errors import PolicyError
 from concertmaster.policies.bundle import Policy, read_bundle
 from concertmaster.policies.call import Call
 from concertmaster.policies.context import context_of
+from concertmaster.policies.deadlines import strictest
 from concertmaster.policies.lowering import NotLowered
 from concertmaster.policies.narrowing import View, view_of
 from concertmaster.policies.obligations import merge_duties, merge_needs, parse_obligation
@@ -193,6 +195,7 @@ def _decided(
         return Deny(**about, policies=ids, reasons=("the policies gave no clear answer",))
     needs: list[ReviewNeed] = []
     duties: list[Duty] = []
+    terms: list[Deadline] = []
     for policy in determining:
         for text in policy.obligations:
             stated = parse_obligation(text)
@@ -201,10 +204,17 @@ def _decided(
                 return Deny(**about, policies=ids, reasons=(reason,))
             if isinstance(stated, ReviewNeed):
                 needs.append(stated)
+            elif isinstance(stated, Deadline):
+                terms.append(stated)
             else:
                 duties.append(stated)
+    if terms and not needs:
+        reason = "a policy sets a deadline for a review that no policy asks for"
+        return Deny(**about, policies=ids, reasons=(reason,))
     about |= {"policies": ids, "reasons": _sentences(determining), "duties": merge_duties(duties)}
-    return Review(**about, needs=merge_needs(needs)) if needs else Allow(**about)
+    if not needs:
+        return Allow(**about)
+    return Review(**about, needs=merge_needs(needs), deadline=strictest(terms))
 
 
 def _failed(errors: Sequence[str], policies: tuple[Policy, ...], about: dict[str, Any]) -> Deny:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from concertmaster.contracts import Decision, Deny, Review, ReviewNeed, ToolShape
 from concertmaster.policies.call import Call
+from concertmaster.policies.deadlines import strictest
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.obligations import merge_needs
 from concertmaster.policies.provenance import trace
@@ -72,8 +73,11 @@ class Gate:
         provenance = trace(shape, call.arguments, call.sources, offered=call.offered)
         decision = self._engine.decide(call, provenance, self._workspace, digest=digest)
         if call.review.mode == "always" and shape.consequential:
-            return self._reviewed(decision, call)
-        return decision
+            decision = self._reviewed(decision, call)
+        if not isinstance(decision, Review):
+            return decision
+        due = strictest((decision.deadline, call.review.term))
+        return decision.model_copy(update={"deadline": due})
 
     def _reviewed(self, decision: Decision, call: Call) -> Decision:
         """Add the step's own review to what the policies ask for."""
@@ -90,6 +94,7 @@ class Gate:
             reasons=(*decision.reasons, f"the step {call.step} has every such call reviewed"),
             bundle=decision.bundle,
             needs=merge_needs((*asked, *own)),
+            deadline=decision.deadline if isinstance(decision, Review) else None,
             duties=decision.duties,
             provenance=decision.provenance,
         )

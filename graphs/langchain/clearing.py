@@ -238,6 +238,7 @@ class Clearing:
             needs=decision.needs,
             reasons=(*decision.reasons, *origins_in_words(decision)),
             bundle=decision.bundle,
+            deadline=decision.deadline,
         )
         answer = approval.votes[-1].answer if approval.votes else None
         match approval.status, answer:

@@ -89,7 +89,7 @@ class Records:
             return Settled(known)
         decision = self._gate.decide(self._call(connection, passing, facts))
         if isinstance(decision, Review) and approval and satisfies(approval, decision):
-            decision = Allow(**decision.model_dump(exclude={"kind", "needs"}))
+            decision = Allow(**decision.model_dump(exclude={"kind", "needs", "deadline"}))
         self._begin(connection, passing, decision, approval)
         task = passing.proposed.task
         return Settled(decision, journal.questions(connection, task) if task else ())

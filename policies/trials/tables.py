@@ -9,9 +9,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from concertmaster.contracts import Decision, Deny, Record, Review, ReviewNeed
+from concertmaster.contracts import Deadline, Decision, Deny, Notify, Record, Redact, Review
 from concertmaster.contracts.provenance import Origin
 from concertmaster.policies.bundle import Policy
+from concertmaster.policies.deadlines import in_short
 from concertmaster.policies.obligations import parse_obligation
 from concertmaster.policies.trials.cases import CallCase, CaseError
 from concertmaster.policies.trials.explaining import Explanation, explained
@@ -31,17 +32,25 @@ def _need(text: str) -> str:
 
 def _duty(text: str) -> str:
     stated = parse_obligation(text)
-    if stated is None or isinstance(stated, ReviewNeed):
+    if not isinstance(stated, Redact | Notify):
         raise ValueError(f"{text!r} is no duty; write redact:FIELD or notify:ROLE")
     return text
+
+
+def _term(text: str) -> str:
+    stated = parse_obligation(f"deadline:{text}")
+    if not isinstance(stated, Deadline):
+        raise ValueError(f"{text!r} is no deadline; write SPAN:reject or SPAN:escalate:ROLE")
+    return in_short(stated)
 
 
 class Row(CallCase):
     """One call with the decision that is expected; what is not given is not compared.
 
     `policies` must be among those that decide. `needs` (`finance`, `2-of:risk`) and `duties`
-    (`redact:iban`) must be exactly those of the decision. `origins` are the worst origins of the
-    arguments' values, `asked` tells whether the effect was asked for.
+    (`redact:iban`) must be exactly those of the decision, and so must `deadline`
+    (`2h:escalate:manager`), which is the strictest of the policies and of the step. `origins` are
+    the worst origins of the arguments' values, `asked` tells whether the effect was asked for.
     """
 
     name: str = Field(min_length=1)
@@ -49,6 +58,7 @@ class Row(CallCase):
     needs: tuple[Annotated[str, AfterValidator(_need)], ...] | None = None
     policies: tuple[str, ...] = ()
     duties: tuple[Annotated[str, AfterValidator(_duty)], ...] | None = None
+    deadline: Annotated[str, AfterValidator(_term)] | None = None
     origins: dict[str, Origin] = Field(default_factory=dict)
     asked: bool | None = None
 
@@ -56,6 +66,8 @@ class Row(CallCase):
     def _sensible(self) -> Self:
         if self.needs and self.expect != "review":
             raise ValueError("needs belong to `expect: review`")
+        if self.deadline and self.expect != "review":
+            raise ValueError("a deadline belongs to `expect: review`")
         if self.duties and self.expect == "deny":
             raise ValueError("a denied call has no duties")
         return self
@@ -145,6 +157,9 @@ def _differences(row: Row, decision: Decision) -> Iterator[Difference]:
         )
     if row.duties is not None:
         yield from _compared("duties", row.duties, _duties(decision))
+    if row.deadline is not None:
+        term = decision.deadline if isinstance(decision, Review) else None
+        yield from _compared("deadline", [row.deadline], [in_short(term)] if term else [])
     provenance = decision.provenance
     for name, origin in row.origins.items():
         actual = origin_of(provenance, name) if provenance else None

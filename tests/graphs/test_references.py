@@ -191,6 +191,41 @@ def test_reviewing_role_that_nobody_has(changed):
     assert (found.code, found.file, found.line) == ("unheld-role", *changed.at())
 
 
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [
+        ("{deadline: 2h, at_deadline: 'escalate:chief'}", "escalates at its deadline to the role"),
+        ("{mode: always, roles: [finance, auditor]}", "has calls reviewed by the role 'auditor'"),
+    ],
+)
+def test_role_of_a_step_that_nobody_has(changed, review, told):
+    changed(FLOW, "    review: policy\n", f"    review: {review}\n")
+    [found] = check(changed.folder)
+    assert (found.severity, found.code, found.file, found.line) == (
+        "warning",
+        "unheld-role",
+        *changed.at(),
+    )
+    assert told in found.message
+
+
+@pytest.mark.parametrize(
+    ("obligation", "told"),
+    [
+        (
+            "review:finance, deadline:2h:escalate:chief",
+            "escalates at its deadline to the role 'chief', which nobody has",
+        ),
+        ("review:2-of:finance", "asks for 2 people with the role 'finance', which too few have"),
+    ],
+)
+def test_role_of_a_policy_that_nobody_or_too_few_have(changed, obligation, told):
+    changed("policies/desk.cedar", "review:finance", obligation)
+    [found] = check(changed.folder)
+    assert (found.severity, found.code) == ("warning", "unheld-role")
+    assert told in found.message
+
+
 def test_without_declared_people_roles_are_up_to_the_host(changed):
     assert check(changed(PEOPLE, "", None)) == []
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import concertmaster as cm
+from concertmaster.contracts import Deadline
 from concertmaster.errors import ApprovalError, ApprovalForbidden, ApprovalStale
 
 LARGE = "Please refund order 1042"
@@ -284,6 +285,44 @@ async def test_escalation_does_not_stand_in_for_what_policy_asks_on_top(opened, 
         again = await desk.decide(new.id, cm.Approve(), principal="dora")
         assert (again.id, again.status) == (run.id, "awaiting_review")
         assert [(n.role, n.count) for n in again.pending[0].needs] == [("finance", 2)]
+
+
+# -- deadlines that policies set ------------------------------------------------------------------
+
+
+async def test_deadline_of_a_policy_takes_effect(opened, clock, refunds):
+    async with opened("policy", "review:finance, deadline:2h:reject") as desk:
+        run, approval = await waiting(desk)
+        assert approval.deadline == Deadline(seconds=7200)
+        clock.set(hours=2)
+        [run] = await desk.sweep()
+        assert run.status == "refused"
+    assert refunds() == []
+
+
+async def test_stricter_deadline_of_a_policy_comes_before_the_steps(opened, clock, refunds):
+    async with opened(REJECTED, "review:finance, deadline:3h:escalate:manager") as desk:
+        run, _ = await waiting(desk)
+        clock.set(hours=3)
+        [run] = await desk.sweep()
+        (asked,) = run.pending
+        assert [need.role for need in asked.needs] == ["manager"]
+        # The step rejects after four hours, whoever has it by then.
+        assert asked.due == (clock.at + timedelta(hours=1)).isoformat(timespec="microseconds")
+        clock.set(hours=4)
+        with pytest.raises(ApprovalStale, match="its deadline is over"):
+            await desk.decide(asked.id, cm.Approve(), principal="dora")
+        assert [r.status for r in await desk.history("t")] == ["refused"]
+    assert refunds() == []
+
+
+async def test_stricter_deadline_of_the_step_comes_before_a_policys(opened, clock):
+    async with opened(ESCALATED, "review:finance, deadline:6h:reject") as desk:
+        await waiting(desk)
+        clock.set(hours=4)
+        [run] = await desk.sweep()
+        (asked,) = run.pending
+        assert asked.due == (clock.at + timedelta(hours=2)).isoformat(timespec="microseconds")
 
 
 async def test_crash_between_escalation_and_waking_loses_nothing(opened, clock, refunds):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.contracts import Notify, Redact, ReviewNeed
+from concertmaster.contracts import Deadline, Notify, Redact, ReviewNeed
 from concertmaster.policies.obligations import (
     Obligation,
     merge_duties,
@@ -24,6 +24,9 @@ from concertmaster.policies.obligations import (
         ("redact:iban", Redact(field="iban")),
         ("redact:account_number", Redact(field="account_number")),
         ("notify:legal", Notify(role="legal")),
+        ("deadline:2h:reject", Deadline(seconds=7200)),
+        ("deadline:90s:reject", Deadline(seconds=90)),
+        ("deadline:0.5d:escalate:team-lead", Deadline(seconds=43200, then="escalate:team-lead")),
     ],
 )
 def test_known_forms_are_understood(text: str, need: Obligation):
@@ -54,6 +57,26 @@ def test_known_forms_are_understood(text: str, need: Obligation):
         "notify:",
         "notify:a,b",
         "Redact:iban",
+        "deadline",
+        "deadline:2h",
+        "deadline:2h:",
+        "deadline:2h:allow",
+        "deadline:2h:approve",
+        "deadline:2h:escalate",
+        "deadline:2h:escalate:",
+        "deadline:2h:escalate:a:b",
+        "deadline:2:reject",
+        "deadline:2 h:reject",
+        "deadline:-2h:reject",
+        "deadline:0h:reject",
+        "deadline:1e3s:reject",
+        "deadline:infs:reject",
+        "deadline:nans:reject",
+        "deadline:٢h:reject",
+        "deadline:367d:reject",
+        "deadline:999999999999d:reject",
+        "deadline:500ms:reject",
+        "deadline:2H:reject",
     ],
 )
 def test_anything_else_is_not(text: str):

@@ -11,7 +11,7 @@ from concertmaster.cli.console import note, out, put, styled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from concertmaster.contracts import Decision
+    from concertmaster.contracts import Deadline, Decision
     from concertmaster.policies.trials import CallCase, Explanation, Setting
     from concertmaster.policies.trials.explaining import Checked, Rule
 
@@ -167,12 +167,24 @@ def _consequences(decision: Decision) -> dict[str, str]:
     told = {}
     if decision.kind == "review":
         told["must approve"] = " and ".join(f"{n.count} × {n.role}" for n in decision.needs)
+        if decision.deadline is not None:
+            told["deadline"] = _term(decision.deadline)
     if decision.kind != "deny" and decision.duties:
         told["duties"] = ", ".join(
             f"redact {d.field}" if d.kind == "redact" else f"notify {d.role}"
             for d in decision.duties
         )
     return told
+
+
+def _term(deadline: Deadline) -> str:
+    """Say until when people have time, and what follows."""
+    from concertmaster.policies.deadlines import span
+
+    told = span(deadline.seconds)
+    if deadline.role is not None:
+        told += f", then {deadline.role} has {span(deadline.again.seconds)}"
+    return f"{told}, then it is rejected"
 
 
 def _remedies(case: CallCase, found: Explanation, setting: Setting) -> list[str]:

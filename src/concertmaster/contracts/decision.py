@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from concertmaster.contracts.base import Record
+from concertmaster.contracts.deadline import Deadline
 from concertmaster.contracts.provenance import Provenance
 
 __all__ = ["Allow", "Decision", "Deny", "Duty", "Notify", "Redact", "Review", "ReviewNeed"]
@@ -34,7 +35,7 @@ class Notify(Record):
 
 
 Duty = Annotated[Redact | Notify, Field(discriminator="kind")]
-"""What must happen besides if the call runs. The third kind of obligation is a `ReviewNeed`."""
+"""What must happen besides if the call runs. Other obligations are needs and their deadline."""
 
 
 class _Decided(Record):
@@ -55,10 +56,14 @@ class Allow(_Decided):
 
 
 class Review(_Decided):
-    """The call may run once every need is met by an approval bound to it."""
+    """The call may run once every need is met by an approval bound to it.
+
+    People have until `deadline` for that; as long as they like without one.
+    """
 
     kind: Literal["review"] = "review"
     needs: tuple[ReviewNeed, ...] = Field(min_length=1)
+    deadline: Deadline | None = None
     duties: tuple[Duty, ...] = ()
 
 

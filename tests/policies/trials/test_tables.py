@@ -45,6 +45,35 @@ def setting(setting_of):
     return setting_of(RULES)
 
 
+def timed(setting_of):
+    large = RULES.replace("review:finance,", "review:finance, deadline:2h:escalate:boss,")
+    return setting_of(large)
+
+
+@pytest.mark.parametrize("told", ["2h:escalate:boss", "120m:escalate:boss", "7200s:escalate:boss"])
+def test_deadline_is_compared_however_it_is_written(setting_of, told):
+    large = {"arguments": {"order_id": 1, "amount_cents": 9000}, "expect": "review"}
+    assert run_row(row(deadline=told, **large), timed(setting_of)).passed
+
+
+def test_other_deadline_is_told(setting_of, setting):
+    large = {"arguments": {"order_id": 1, "amount_cents": 9000}, "expect": "review"}
+    (found,) = run_row(row(deadline="1h:reject", **large), timed(setting_of)).differences
+    assert (found.key, found.expected, found.actual) == (
+        "deadline",
+        "1h:reject",
+        "2h:escalate:boss",
+    )
+    (found,) = run_row(row(deadline="1h:reject", **large), setting).differences
+    assert found.actual == "none"
+
+
+@pytest.mark.parametrize("wrong", [{"deadline": "1h"}, {"deadline": "1h:reject", "expect": "deny"}])
+def test_row_with_a_deadline_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError, match="deadline"):
+        row(**{"expect": "review", **wrong})
+
+
 def keys(result):
     return [d.key for d in result.differences]
 

@@ -171,7 +171,8 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
         if group == "v":
             if match["sign"] == "=":
                 value = value.partition("&")[0]
-            value = value.rstrip(".,;:!?)}" if value[0] in "[<" else ".,;:!?)]}>")
+            opened = value.startswith(("[", "<"))
+            value = value.rstrip(".,;:!?)}" if opened else ".,;:!?)]}>")
             spoken = match["sign"] is None
             # "tokens: 12" counts something, "token: 9f8a7c6b…" is one.
             counts = lower.startswith(("token", "sig"), match.start())

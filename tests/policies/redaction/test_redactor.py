@@ -368,5 +368,10 @@ def test_heavy_detectors_are_loaded_only_for_a_candidate():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("text", ["token=&00", "password=&", "api_key=&x=1"])
+def test_credential_without_a_value_is_none(text: str):
+    assert Redactor().redact(text).text == text
+
+
 def test_kinds_are_in_the_order_of_danger():
     assert KINDS == ("secret", "card", "iban", "phone", "email")

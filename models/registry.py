@@ -16,7 +16,7 @@ from concertmaster.models.completion import Opened, Question, ask
 from concertmaster.models.openai_chat import OpenAIChat, open_chat
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
 from concertmaster.models.requirement import Requirement, required
-from concertmaster.models.router import Call, Catalogue, Health, Ranking, rank
+from concertmaster.models.router import Call, Catalogue, Ranking, rank
 from concertmaster.models.spec import ModelSpec, declared, parse_model
 from concertmaster.models.standing import Standings
 
@@ -101,6 +101,7 @@ class Models:
         self.rules = file.rules if file else ()
         self.standings = standings or Standings()
         self._named = {chat.name: chat for chat in self.chats}
+        self._missing = {c.spec.key: c.missing for c in self.chats if c.missing is not None}
         self._catalogue = Catalogue([chat.spec for chat in self.chats])
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections]
         self._loops = WeakKeyDictionary()
@@ -160,19 +161,26 @@ class Models:
     ) -> Ranking:
         """Rank the models for a need as they are doing now; see `choose`."""
         needed = required(need, self.rules, known or {})
-        return rank(self._catalogue, needed, call or Call(output=need.output), self._health)
+        return rank(
+            self._catalogue,
+            needed,
+            call or Call(output=need.output),
+            blocked=self._blocked(),
+            latencies=self.standings.latencies,
+        )
 
     def able(self, need: ModelNeed) -> Ranking:
         """Rank the models by what is declared alone, as if all of them worked and no rule held."""
         return rank(self._catalogue, Requirement.of(need), Call(tokens=0, output=0))
 
-    def _health(self, spec: ModelSpec) -> Health:
-        missing = self._named[spec.name].missing
-        if missing is not None:
-            return Health(blocked=missing)
-        resting = self.standings.resting(spec.key)
-        blocked = None if resting is None else f"failed lately and rests for {resting:.0f} s more"
-        return Health(blocked=blocked, latency=self.standings.of(spec.key).latency)
+    def _blocked(self) -> dict[str, str]:
+        """Return why models cannot be asked just now, by key."""
+        blocked = dict(self._missing)
+        for key in self.standings.disturbed:
+            resting = self.standings.resting(key)
+            if resting is not None:
+                blocked[key] = f"failed lately and rests for {resting:.0f} s more"
+        return blocked
 
     async def complete(
         self,

@@ -7,8 +7,11 @@ the model is better than it has to be. What is not known counts as a little wors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from concertmaster.contracts import Confidentiality
 from concertmaster.contracts.model import Preference, PriceSpec
@@ -16,7 +19,7 @@ from concertmaster.models.prices import expected, price_of
 from concertmaster.models.requirement import TIERS, Requirement
 from concertmaster.models.spec import ModelSpec
 
-__all__ = ["Call", "Catalogue", "Health", "Ranked", "Ranking", "rank"]
+__all__ = ["Call", "Catalogue", "Ranked", "Ranking", "rank"]
 
 _WEIGHTS: dict[Preference, tuple[float, float, float]] = {
     "cost": (0.7, 0.2, 0.1),
@@ -44,22 +47,6 @@ class Call:
     last: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """How a model is doing: why it cannot be asked just now, if so; its latency in seconds."""
-
-    blocked: str | None = None
-    latency: float | None = None
-
-
-_WELL = Health()
-_Candidate = tuple[ModelSpec, float | None, float | None]
-
-
-def _well(_: ModelSpec) -> Health:
-    return _WELL
-
-
 class Catalogue:
     """The models of a desk in order, with their prices; remembers which ones are able to what."""
 
@@ -85,20 +72,38 @@ class Catalogue:
         return known
 
 
+class _Able(NamedTuple):
+    """A model that can serve a requirement, with the numbers that a call needs of it."""
+
+    spec: ModelSpec
+    key: str
+    price: PriceSpec | None
+    above: float
+    latency: float | None
+    clearance: int
+    context: float
+
+
 @dataclass(frozen=True)
 class _Split:
-    """Models that can serve a requirement with what they cost, and why the others cannot."""
+    """Models that can serve a requirement, and why the others cannot."""
 
-    able: tuple[tuple[ModelSpec, PriceSpec | None], ...]
+    able: tuple[_Able, ...]
     unable: dict[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
+class _Candidate(NamedTuple):
+    """A model that can serve a call, with what to expect."""
+
+    able: _Able
+    cost: float | None
+    latency: float | None
+
+
+class Ranked(NamedTuple):
     """A model that fits, with the cost (USD, None if unknown) and latency (s) to expect."""
 
     spec: ModelSpec
-    score: float
     cost: float | None
     latency: float | None
 
@@ -116,7 +121,9 @@ def rank(
     catalogue: Catalogue,
     requirement: Requirement,
     call: Call,
-    health: Callable[[ModelSpec], Health] = _well,
+    *,
+    blocked: Mapping[str, str] = MappingProxyType({}),
+    latencies: Mapping[str, float] = MappingProxyType({}),
 ) -> Ranking:
     """Rank the models for a call.
 
@@ -124,41 +131,55 @@ def rank(
         catalogue: the models, in the order of preference among equals.
         requirement: what a model must satisfy.
         call: what is about to be asked.
-        health: how each model is doing now.
+        blocked: models that cannot be asked just now, by `ModelSpec.key`, with the reason.
+        latencies: measured ones in seconds, by key; they count before the declared ones.
     """
     if requirement.impossible:
         return Ranking(why=requirement.impossible)
     split = catalogue.able(requirement)
     passed = dict(split.unable)
     candidates: list[_Candidate] = []
-    for spec, price in split.able:
-        state = health(spec)
-        cost = expected(price, call.tokens, call.output)
-        why = state.blocked or _beyond(spec, call, cost)
+    tokens, output = call.tokens, call.output
+    for able in split.able:
+        cost = expected(able.price, tokens, output)
+        why = blocked.get(able.key) if blocked else None
+        why = why or _beyond(able, call, cost)
         if why is not None:
-            passed[spec.name] = why
+            passed[able.spec.name] = why
         else:
-            latency = spec.latency if state.latency is None else state.latency
-            candidates.append((spec, cost, latency))
+            candidates.append(_Candidate(able, cost, latencies.get(able.key, able.latency)))
     if not candidates:
         return Ranking(passed=passed, why=f"no configured model fits: {_listed(passed)}")
     fitting = _scored(candidates, requirement)
-    stays = call.last is not None and any(r.spec.name == call.last for r in fitting)
+    stays = call.last is not None and any(c.able.spec.name == call.last for c in fitting)
     if stays:
-        fitting.sort(key=lambda one: one.spec.name != call.last)
+        fitting.sort(key=lambda one: one.able.spec.name != call.last)
     return Ranking(
-        fitting=tuple(fitting), passed=passed, why=_why(fitting, requirement, passed, stays)
+        fitting=tuple(Ranked(c.able.spec, c.cost, c.latency) for c in fitting),
+        passed=passed,
+        why=_why(fitting, requirement, passed, stays),
     )
 
 
 def _split(catalogue: Catalogue, requirement: Requirement) -> _Split:
     able, unable = [], {}
+    floor = TIERS.index(requirement.tier)
     for spec in catalogue.models:
         why = _unfit(spec, requirement)
-        if why is None:
-            able.append((spec, catalogue.price(spec)))
-        else:
+        if why is not None:
             unable[spec.name] = why
+            continue
+        able.append(
+            _Able(
+                spec=spec,
+                key=spec.key,
+                price=catalogue.price(spec),
+                above=(TIERS.index(spec.tier) - floor) / 2,
+                latency=spec.latency,
+                clearance=spec.clearance,
+                context=math.inf if spec.context is None else spec.context,
+            )
+        )
     return _Split(tuple(able), unable)
 
 
@@ -181,11 +202,13 @@ def _unfit(spec: ModelSpec, needed: Requirement) -> str | None:
     return None
 
 
-def _beyond(spec: ModelSpec, call: Call, cost: float | None) -> str | None:
-    if spec.clearance < call.confidentiality:
-        return f"is cleared for {spec.clearance.name} data; this is {call.confidentiality.name}"
-    if spec.context is not None and call.tokens + call.output > spec.context:
-        return f"holds {spec.context} tokens, fewer than the {call.tokens + call.output} of this"
+def _beyond(able: _Able, call: Call, cost: float | None) -> str | None:
+    if able.clearance < call.confidentiality:
+        cleared = able.spec.clearance.name
+        return f"is cleared for {cleared} data; this is {call.confidentiality.name}"
+    if call.tokens + call.output > able.context:
+        needed = call.tokens + call.output
+        return f"holds {able.context} tokens, fewer than the {needed} of this"
     if call.allowance is not None:
         if cost is None:
             return "has no known price, and money is bounded"
@@ -194,28 +217,27 @@ def _beyond(spec: ModelSpec, call: Call, cost: float | None) -> str | None:
     return None
 
 
-def _scored(candidates: Sequence[_Candidate], needed: Requirement) -> list[Ranked]:
-    dearest = max((c for _, c, _ in candidates if c is not None), default=0.0) or 1.0
-    slowest = max((s for _, _, s in candidates if s is not None), default=0.0) or 1.0
+def _scored(candidates: Sequence[_Candidate], needed: Requirement) -> list[_Candidate]:
+    dearest = max((c.cost for c in candidates if c.cost is not None), default=0.0) or 1.0
+    slowest = max((c.latency for c in candidates if c.latency is not None), default=0.0) or 1.0
     by_cost, by_latency, by_tier = _WEIGHTS[needed.prefer]
-    floor = TIERS.index(needed.tier)
-    ranked = []
-    for spec, cost, latency in candidates:
-        score = (
-            by_cost * (_UNKNOWN if cost is None else cost / dearest)
-            + by_latency * (_UNKNOWN if latency is None else latency / slowest)
-            + by_tier * (TIERS.index(spec.tier) - floor) / 2
-        )
-        ranked.append(Ranked(spec=spec, score=score, cost=cost, latency=latency))
-    ranked.sort(key=lambda one: one.score)
-    return ranked
+    by_cost, by_latency = by_cost / dearest, by_latency / slowest
+    no_cost, no_latency = _UNKNOWN * dearest, _UNKNOWN * slowest
+    scores = [
+        by_cost * (no_cost if cost is None else cost)
+        + by_latency * (no_latency if latency is None else latency)
+        + by_tier * able.above
+        for able, cost, latency in candidates
+    ]
+    order = sorted(range(len(scores)), key=scores.__getitem__)
+    return [candidates[at] for at in order]
 
 
 def _why(
-    fitting: Sequence[Ranked], needed: Requirement, passed: dict[str, str], stays: bool
+    fitting: Sequence[_Candidate], needed: Requirement, passed: dict[str, str], stays: bool
 ) -> str:
     best = fitting[0]
-    spec = best.spec
+    spec = best.able.spec
     parts = [
         f"{spec.name} serves {needed.ability}: its tier {spec.tier} meets {needed.tier},"
         f" its clearance {spec.clearance.name} meets {needed.clearance.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from concertmaster.models.breaker import CLOSED, Breaker, BreakerRules
@@ -58,6 +58,9 @@ class Standings:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, Standing] = {}
+        # Replaced whole, so that readers need no lock.
+        self._latencies: Mapping[str, float] = {}
+        self._disturbed: Mapping[str, Standing] = {}
 
     def of(self, key: str) -> Standing:
         """Return what is known of a model."""
@@ -73,6 +76,16 @@ class Standings:
             return None
         return max((breaker.until or now) - now, breaker.probing - now, 0.0)
 
+    @property
+    def disturbed(self) -> Mapping[str, Standing]:
+        """Return the standings whose breaker is not closed."""
+        return self._disturbed
+
+    @property
+    def latencies(self) -> Mapping[str, float]:
+        """The measured latencies in seconds."""
+        return self._latencies
+
     def admit(self, key: str) -> bool:
         """Take a place for a call, or return False where the breaker lets none through.
 
@@ -85,13 +98,13 @@ class Standings:
             if not standing.breaker.admits(now):
                 return False
             probing = standing.breaker.admitted(now, self.rules)
-            self._known[key] = replace(standing, breaker=probing)
+            self._set(key, replace(standing, breaker=probing))
             return True
 
     def worked(self, key: str, seconds: float) -> None:
         """Note a call that worked and how long it took."""
         with self._lock:
-            self._known[key] = self.of(key).measured(seconds)
+            self._set(key, self.of(key).measured(seconds))
 
     def failed(self, key: str, *, rest: float | None = None) -> None:
         """Note a call that failed for a reason that lies with the model or its provider.
@@ -101,10 +114,19 @@ class Standings:
             rest: seconds that the provider asks to be left alone (`Retry-After`).
         """
         with self._lock:
-            self._known[key] = self.of(key).failed(self._clock(), self.rules, rest)
+            self._set(key, self.of(key).failed(self._clock(), self.rules, rest))
 
     def left(self, key: str) -> None:
         """Note a call that ended without telling anything of the model, such as a cancelled one."""
         with self._lock:
             standing = self.of(key)
-            self._known[key] = replace(standing, breaker=standing.breaker.abandoned())
+            self._set(key, replace(standing, breaker=standing.breaker.abandoned()))
+
+    def _set(self, key: str, standing: Standing) -> None:
+        self._known[key] = standing
+        if standing.latency is not None:
+            self._latencies = {**self._latencies, key: standing.latency}
+        disturbed = {k: s for k, s in self._disturbed.items() if k != key}
+        if not standing.breaker.closed:
+            disturbed[key] = standing
+        self._disturbed = disturbed

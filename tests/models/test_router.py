@@ -6,7 +6,7 @@ from concertmaster.contracts import Confidentiality
 from concertmaster.contracts.model import ModelRule, PriceSpec
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.models.requirement import Requirement, required
-from concertmaster.models.router import Call, Catalogue, Health, rank
+from concertmaster.models.router import Call, Catalogue, rank
 from concertmaster.models.spec import ModelSpec
 
 NEED = Requirement.of(ModelNeed(need="chat"))
@@ -52,8 +52,7 @@ def test_best_one_is_first_where_quality_is_preferred() -> None:
 def test_measured_latency_counts_before_the_declared_one() -> None:
     needed = Requirement.of(ModelNeed(need="chat", prefer="latency"))
     models = [model("a", latency=0.1), model("b", latency=0.2)]
-    slow = {"a": Health(latency=5.0)}
-    ranking = rank(Catalogue(models), needed, Call(), lambda spec: slow.get(spec.name, Health()))
+    ranking = rank(Catalogue(models), needed, Call(), latencies={"a": 5.0})
     assert ranking.fitting[0].spec.name == "b"
 
 
@@ -90,12 +89,7 @@ def test_data_stay_in_the_regions_that_a_step_names() -> None:
 
 def test_resting_model_is_passed_over_with_its_reason() -> None:
     models = [model("a", 1.0), model("b", 2.0)]
-    ranking = rank(
-        Catalogue(models),
-        NEED,
-        Call(),
-        lambda spec: Health(blocked="rests" if spec.name == "a" else None),
-    )
+    ranking = rank(Catalogue(models), NEED, Call(), blocked={"a": "rests"})
     assert [one.spec.name for one in ranking.fitting] == ["b"]
     assert "passed over: a rests" in ranking.why
 
@@ -106,8 +100,7 @@ def test_thread_stays_with_its_model_while_that_one_fits() -> None:
     ranking = rank(Catalogue(models), NEED, call)
     assert [one.spec.name for one in ranking.fitting] == ["dear", "cheap"]
     assert "the thread's own" in ranking.why
-    blocked = Health(blocked="rests")
-    away = rank(Catalogue(models), NEED, call, lambda s: blocked if s.name == "dear" else Health())
+    away = rank(Catalogue(models), NEED, call, blocked={"dear": "rests"})
     assert away.fitting[0].spec.name == "cheap"
 
 

@@ -442,3 +442,43 @@ def settled(home: Path):
             os.utime(file, (time.time() - seconds,) * 2)
 
     return age
+
+
+@pytest.fixture
+def by_hand(home: Path):
+    """Return what changes rows of the home's database as somebody would who can write the file."""
+    import sqlite3
+
+    def change(sql: str, *values: object) -> int:
+        connection = sqlite3.connect(home / "concertmaster.sqlite3")
+        try:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            triggers = [name for (name,) in found.fetchall()]
+            for name in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            changed = connection.execute(sql, values).rowcount
+            connection.commit()
+        finally:
+            connection.close()
+        assert changed, sql
+        return changed
+
+    return change
+
+
+@pytest.fixture
+def process_ended(by_hand):
+    """Return what makes it look as if the process that worked in the home last had ended."""
+    return lambda: by_hand("UPDATE leases SET pid = 999999999, started = ''")
+
+
+@pytest.fixture
+def examined(workspace: Path, home: Path):
+    """Return what examines the home, and the findings by their codes."""
+    from concertmaster.orchestrator.doctor import Bounds, examine
+
+    async def run(**bounds: float):
+        found = await examine(home, workspace, bounds=Bounds(**{"disk_low": 0, **bounds}))
+        return {finding.code: finding for finding in found.findings}
+
+    return run

@@ -16,10 +16,12 @@ from concertmaster.cli.options import (
     WorkspaceDir,
     WorkspaceOf,
 )
+from concertmaster.cli.settle import EXAMPLE as SETTLE
+from concertmaster.cli.settle import settle
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List, cancel and recover runs.")
+app = typer.Typer(no_args_is_help=True, help="List, cancel, recover and settle runs.")
 
 _OPEN = ("queued", "running", "awaiting_review")
 
@@ -144,3 +146,6 @@ def recover(
             note(f"{counted(len(found), 'run')} taken up")
 
     run_async(work)
+
+
+app.command(epilog=SETTLE)(settle)

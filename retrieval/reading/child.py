@@ -10,6 +10,8 @@ import json
 import os
 import struct
 import sys
+import threading
+import time
 from typing import BinaryIO
 
 from concertmaster.retrieval.reading.reading import Reading, Unreadable
@@ -20,10 +22,11 @@ __all__ = ["ANSWER", "REQUEST", "main"]
 REQUEST = struct.Struct(">IQI")
 """Lengths of the reader's name and of the content, and seconds; then name and content."""
 ANSWER = struct.Struct(">Q")
-"""The length of the answer, which is JSON."""
+"""The length of the answer, which is JSON. The first one has none: this process is ready."""
 
 _MEMORY = 2**30
 _SPARE_SECONDS = 5
+_LOOK_EVERY = 1.0
 
 
 def main() -> None:
@@ -35,14 +38,17 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     _bound_memory()
+    threading.Thread(target=_outlive_nobody, args=(os.getppid(),), daemon=True).start()
     sys.setrecursionlimit(3000)
+    answers.write(ANSWER.pack(0))
+    answers.flush()
     with contextlib.suppress(KeyboardInterrupt):
         while _answer(requests, answers):
             pass
 
 
 def _answer(requests: BinaryIO, answers: BinaryIO) -> bool:
-    """Answer one request; false when there is none, or this process had better be replaced."""
+    """Answer one request; false when there is none."""
     head = requests.read(REQUEST.size)
     if len(head) < REQUEST.size:
         return False
@@ -50,28 +56,29 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> bool:
     name = requests.read(name_length).decode()
     content = requests.read(length)
     _bound_time(seconds)
-    told, fit = _read(name, content)
+    told = _read(name, content)
     body = json.dumps(told).encode()
     answers.write(ANSWER.pack(len(body)) + body)
     answers.flush()
-    return fit
+    return True
 
 
-def _read(name: str, content: bytes) -> tuple[dict[str, object], bool]:
+def _read(name: str, content: bytes) -> dict[str, object]:
     try:
-        return _as_json(resolve(name)(content)), True
+        return _as_json(resolve(name)(content))
     except Unreadable as error:
-        return {"why": error.why}, True
+        return {"why": error.why}
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
-        needs = f"needs {package}: pip install 'concertmaster[documents]'"
-        return {"why": needs}, True
+        return {"why": f"needs {package}: pip install 'concertmaster[documents]'"}
     except RecursionError:
-        return {"why": "is nested too deeply"}, True
+        return {"why": "is nested too deeply"}
     except MemoryError:
-        return {"why": f"takes more than {_MEMORY // 2**20} MiB of memory to read"}, False
+        # What is left of the memory is in pieces: the next file gets another process.
+        why = f"takes more than {_MEMORY // 2**20} MiB of memory to read"
+        return {"why": why, "spent": True}
     except Exception as error:
-        return {"why": f"is damaged ({type(error).__name__})"}, True
+        return {"why": f"is damaged ({type(error).__name__})"}
 
 
 def _as_json(reading: Reading) -> dict[str, object]:
@@ -81,6 +88,13 @@ def _as_json(reading: Reading) -> dict[str, object]:
         "title": reading.title,
         "notes": reading.notes,
     }
+
+
+def _outlive_nobody(parent: int) -> None:
+    """End this process, whatever it does, when the one that it works for was killed."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
 
 
 def _bound_memory() -> None:

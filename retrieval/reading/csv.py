@@ -40,7 +40,7 @@ def read(content: bytes) -> Reading:
         notes.append(f"has {told}; each line was read as a row of its own")
     if not rows:
         raise Unreadable("has no rows")
-    header = header_of([cells for _, cells in rows[:2]])
+    header = header_of([cells for _, cells in rows])
     if header is not None:
         uneven = sum(len(cells) != len(header) for _, cells in rows)
         if uneven:

@@ -127,7 +127,7 @@ class _Body:
     def _cell(self, cell: Any) -> str:
         told = [self._text(paragraph) for paragraph in cell.paragraphs]
         for table in cell.tables:
-            told += list(self._rows(table))
+            told += [line.removeprefix("- ") for line in self._rows(table)]
         return " ".join(" ".join(told).split())
 
 

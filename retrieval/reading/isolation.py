@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from concertmaster.errors import KnowledgeError
 from concertmaster.retrieval.places import Mark
 from concertmaster.retrieval.reading.child import ANSWER, REQUEST
 from concertmaster.retrieval.reading.reading import LONGEST_TEXT, Reading, Unreadable
@@ -22,6 +24,7 @@ __all__ = ["Isolation"]
 _CHILD = "concertmaster.retrieval.reading.child"
 # JSON writes a character in at most 12 bytes; a mark takes some 30.
 _LONGEST_ANSWER = 16 * LONGEST_TEXT
+_SECONDS_TO_START = 60
 _PASSED_ON = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
@@ -70,33 +73,16 @@ class Isolation:
 
     def _ask(self, reader: str, content: bytes) -> bytes:
         child = self._running()
-        assert child.stdin is not None
-        assert child.stdout is not None
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            child.kill()
-
-        timer = threading.Timer(self._seconds, end)
-        timer.start()
-        try:
-            name = reader.encode()
-            child.stdin.write(REQUEST.pack(len(name), len(content), self._seconds) + name)
-            child.stdin.write(content)
-            child.stdin.flush()
-            head = child.stdout.read(ANSWER.size)
-            length = ANSWER.unpack(head)[0] if len(head) == ANSWER.size else -1
-            body = child.stdout.read(length) if 0 <= length <= _LONGEST_ANSWER else b""
-        except OSError:
-            length, body = -1, b""
-        finally:
-            timer.cancel()
-        if len(body) == length:
-            return body
-        self._end()
-        why = f"took more than {self._seconds} seconds to read" if late.is_set() else _DIED
-        return json.dumps({"why": why}).encode()
+        name = reader.encode()
+        head = REQUEST.pack(len(name), len(content), self._seconds)
+        body, late = _exchange(child, (head + name, content), self._seconds)
+        if body is None:
+            self._end()
+            why = f"took more than {self._seconds} seconds to read" if late else _DIED
+            return json.dumps({"why": why}).encode()
+        if b'"spent"' in body[-20:]:
+            self._end()
+        return body
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is not None and self._child.poll() is None:
@@ -106,14 +92,20 @@ class Isolation:
         # No variable of the caller's reaches it but these, least of all a key. With -P the current
         # folder is not searched for modules.
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-        self._child = subprocess.Popen(  # noqa: S603 - this interpreter, fixed arguments
+        child = self._child = subprocess.Popen(  # noqa: S603 - this interpreter, fixed arguments
             [sys.executable, "-P", "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
         )
-        return self._child
+        if _exchange(child, (), _SECONDS_TO_START)[0] is None:
+            self._end()
+            raise KnowledgeError(
+                "the process that reads files did not start",
+                hint=f"see what `{sys.executable} -m {_CHILD}` says",
+            )
+        return child
 
     def _end(self) -> None:
         child, self._child = self._child, None
@@ -125,6 +117,35 @@ class Isolation:
                 with contextlib.suppress(OSError):
                     stream.close()
         child.wait()
+
+
+def _exchange(
+    child: subprocess.Popen[bytes], pieces: Sequence[bytes], seconds: int
+) -> tuple[bytes | None, bool]:
+    """Send pieces and return the answer, or None and whether it was waited for too long."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        child.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        for piece in pieces:
+            child.stdin.write(piece)
+        child.stdin.flush()
+        head = child.stdout.read(ANSWER.size)
+        length = ANSWER.unpack(head)[0] if len(head) == ANSWER.size else -1
+        body = child.stdout.read(length) if 0 <= length <= _LONGEST_ANSWER else b""
+    except OSError:
+        return None, late.is_set()
+    finally:
+        timer.cancel()
+    return (body if len(body) == length else None), late.is_set()
 
 
 _DIED = "ended the process that read it: it is damaged, or takes too much memory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from statistics import mode
 
 __all__ = ["header_of", "line_of"]
 
@@ -11,8 +12,11 @@ _NUMBER = re.compile(r"[-+(]?[^\w\s]?\s?\d[\d.,'\s]*\)?\s?[^\w\s]?")
 
 
 def header_of(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """Return the first row if it names the columns: all cells filled, all different, no number."""
-    if len(rows) < 2:
+    """Return the first row if it names the columns.
+
+    It does if it is as wide as most others, and its cells are filled, different and no numbers.
+    """
+    if len(rows) < 2 or len(rows[0]) < mode(len(row) for row in rows[1:]):
         return None
     cells = tuple(" ".join(cell.split()) for cell in rows[0])
     named = all(cells) and len({c.casefold() for c in cells}) == len(cells)

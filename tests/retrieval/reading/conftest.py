@@ -68,7 +68,9 @@ def pdf(plain_pdf) -> Callable[..., bytes]:
         writer = PdfWriter(clone_from=PdfReader(io.BytesIO(plain_pdf(*pages))))
         above: dict[int, object] = {}
         for told, page, depth in outline:
-            above[depth] = writer.add_outline_item(told, page - 1, parent=above.get(depth - 1))
+            above[depth] = writer.add_outline_item(
+                title=told, page_number=page - 1, parent=above.get(depth - 1)
+            )
         if title:
             writer.add_metadata({"/Title": title})
         if password is not None or user_password is not None:

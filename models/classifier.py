@@ -1,6 +1,6 @@
 """The intent model: utterances in, a ranking with probabilities and a verdict on scope out.
 
-Sentence vectors come from a function that the caller hands in. Training needs scikit-learn;
+Sentence vectors come from a function that the caller hands in. Training needs SciPy;
 classifying needs numpy alone, and what is stored is plain arrays and JSON.
 """
 
@@ -20,14 +20,15 @@ from concertmaster.errors import ConfigError, StorageError
 from concertmaster.models.linear import Linear
 from concertmaster.models.ngrams import Ngrams
 from concertmaster.models.scope import Neighbours, Scope
-from concertmaster.models.training import calibrate, neighbours_of, sentence_vectors
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from concertmaster.models.training import Embed
 
 __all__ = ["IntentModel", "Scores"]
 
-_FORMAT = 1
+_FORMAT = 2
 _FEWEST = 2
 
 
@@ -63,6 +64,7 @@ class IntentModel:
         neighbours: Neighbours,
         scope: Scope,
         temperature: float,
+        margin: float,
         fingerprint: str,
         embed: Embed,
     ) -> None:
@@ -72,6 +74,13 @@ class IntentModel:
         self._temperature = temperature
         self._embed = embed
         self.fingerprint = fingerprint
+        self.margin = margin
+        """The lead of the best over the second probability below which a question pays."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The intents, sorted."""
+        return self._linear.names
 
     @staticmethod
     def fingerprint_of(
@@ -93,6 +102,9 @@ class IntentModel:
         out_of_scope: Sequence[str],
         embed: Embed,
         embedder: str = "",
+        *,
+        held: Sequence[tuple[str, str | None]] = (),
+        cost: float | None = None,
     ) -> IntentModel:
         """Train on utterances of each intent; 12 intents with 15 each take a second or two.
 
@@ -101,11 +113,22 @@ class IntentModel:
             out_of_scope: utterances that belong to none of them, if any are known.
             embed: returns a float array of shape (texts, numbers) with rows of length 1.
             embedder: the name of what embeds, part of the fingerprint.
+            held: messages with their intents (null: out of scope) to calibrate on; without
+                them the model calibrates itself by cross-validation.
+            cost: the share of in-scope messages that `held` may lose to the threshold of scope;
+                by default the threshold balances both kinds.
 
         Raises:
             ConfigError: there is no intent, or one has no utterances.
         """
         import numpy as np
+
+        from concertmaster.models.training import (
+            Trained,
+            calibrate,
+            calibrate_on,
+            neighbours_of,
+        )
 
         lacking = [name for name, texts in examples.items() if len(texts) < _FEWEST]
         if lacking or not examples:
@@ -115,18 +138,23 @@ class IntentModel:
             )
         labelled = [(text, name) for name in sorted(examples) for text in examples[name]]
         texts, labels = [t for t, _ in labelled], [n for _, n in labelled]
-        vectors = sentence_vectors(embed, texts)
-        scope, temperature = calibrate(texts, vectors, labels, out_of_scope, embed)
+        vectors = _vectors(embed, texts)
         strange = list(out_of_scope)
         every_vector = vectors
         if strange:
-            every_vector = np.concatenate([vectors, sentence_vectors(embed, strange)])
+            every_vector = np.concatenate([vectors, _vectors(embed, strange)])
         linear = Linear.fit([*texts, *strange], every_vector, [*labels, *(None for _ in strange)])
+        trained = Trained(linear, neighbours_of(linear, vectors, labels))
+        if held:
+            found = calibrate_on(trained, held, embed, cost)
+        else:
+            found = calibrate(texts, vectors, labels, out_of_scope, embed)
         return cls(
             linear=linear,
-            neighbours=neighbours_of(linear, vectors, labels),
-            scope=scope,
-            temperature=temperature,
+            neighbours=trained.neighbours,
+            scope=found.scope,
+            temperature=found.temperature,
+            margin=found.margin,
             fingerprint=cls.fingerprint_of(examples, out_of_scope, embedder),
             embed=embed,
         )
@@ -135,7 +163,7 @@ class IntentModel:
         """Classify one message."""
         import numpy as np
 
-        vector = sentence_vectors(self._embed, [text])[0]
+        vector = _vectors(self._embed, [text])[0]
         logits, other = self._linear.logits(text, vector)
         scaled = np.exp((logits - logits.max()) / self._temperature)
         probabilities = scaled / scaled.sum()
@@ -166,6 +194,7 @@ class IntentModel:
             "vocabulary": self._linear.ngrams.vocabulary,
             "scope": asdict(self._scope),
             "temperature": self._temperature,
+            "margin": self.margin,
         }
         arrays: dict[str, Any] = {
             "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
@@ -220,6 +249,7 @@ class IntentModel:
                 neighbours=neighbours,
                 scope=Scope.of(about["scope"]),
                 temperature=float(about["temperature"]),
+                margin=float(about["margin"]),
                 fingerprint=str(about["fingerprint"]),
                 embed=embed,
             )
@@ -228,3 +258,9 @@ class IntentModel:
                 f"{path} is no intent model of this release ({type(error).__name__})",
                 hint="remove the file; the model is trained again from the utterances",
             ) from error
+
+
+def _vectors(embed: Embed, texts: Sequence[str]) -> NDArray[Any]:
+    import numpy as np
+
+    return np.asarray(embed(texts), dtype=np.float32)

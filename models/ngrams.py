@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Ngrams"]
 
 _WORD = re.compile(r"[^\W_]+")
-_MOST = 8000
+_MOST = 16000
 _MANY_TEXTS = 500
 _LONGEST = 4000
 

@@ -49,7 +49,9 @@ class Neighbours:
         import numpy as np
 
         cosines = np.append(self.vectors @ vector, np.float32(-np.inf))
-        near = np.sort(cosines[self._rows], axis=1)[:, ::-1][:, :_NEAREST]
+        near = cosines[self._rows]
+        if near.shape[1] > _NEAREST:
+            near = np.partition(near, -_NEAREST, axis=1)[:, -_NEAREST:]
         sums = np.where(np.isfinite(near), near, 0).sum(axis=1)
         best = float((sums / self._sizes).max())
         return float(cosines.max()), best, float((self._centres @ vector).max())
@@ -71,11 +73,15 @@ class Scope:
         right: NDArray[np.bool_],
         outside: NDArray[Any],
         weights: NDArray[Any],
+        *,
+        cost: float | None = None,
     ) -> Scope:
         """Calibrate on signals of messages that the model did not see.
 
         The threshold makes the most of in-scope messages kept and rightly classified, plus
-        out-of-scope messages refused, while it loses few of the former.
+        out-of-scope messages refused, while it loses few of the former. With `cost` it is the
+        one that refuses most of the latter, while in-scope messages kept and rightly classified
+        become fewer by this share at most.
 
         Args:
             inside: a row of signals for each in-scope message.
@@ -95,9 +101,12 @@ class Scope:
         share = weights / weights.sum()
         tried = np.unique(np.concatenate([kept, refused]))
         tried = tried[tried <= np.quantile(kept, _LOST_AT_MOST)]
-        gains = [((kept >= t) & right).mean() + share[refused < t].sum() for t in tried]
+        good = np.array([((kept >= t) & right).mean() for t in tried])
+        gains = good + np.array([share[refused < t].sum() for t in tried])
+        if cost is not None:
+            gains = np.where(good >= right.mean() - cost - 1e-9, gains - good, -1.0)
         # Of thresholds that gain the same, the strictest.
-        most = np.flatnonzero(np.array(gains) >= max(gains) - 1e-9)
+        most = np.flatnonzero(gains >= gains.max() - 1e-9)
         threshold = float(tried[most[-1]])
         slope = _slope(kept - threshold, refused - threshold, share)
         return cls(**about, threshold=threshold, slope=slope)

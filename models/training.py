@@ -6,31 +6,54 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from concertmaster.models.background import BACKGROUND
 from concertmaster.models.linear import Linear
 from concertmaster.models.scope import Neighbours, Scope
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
     Embed = Callable[[Sequence[str]], Array]
 
-__all__ = ["calibrate", "neighbours_of", "sentence_vectors"]
+__all__ = [
+    "Calibration",
+    "Seen",
+    "Trained",
+    "calibrate",
+    "calibrate_on",
+    "neighbours_of",
+    "sentence_vectors",
+]
 
 _ROTATIONS = 5
 _MANY = 1200
 _TOO_ALIKE = 0.6
 _GIVEN_COUNTS = 2.0
 _SEED = 7
+_WRONG_COSTS = 3.0
+_ASKED_AT_MOST = 0.05
+_WIDEST = 0.4
 
 
 def sentence_vectors(embed: Embed, texts: Sequence[str]) -> Array:
     """Return the texts' vectors as float32."""
-    import numpy as np
-
     return np.asarray(embed(texts), dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What messages tell that the model was not trained on.
+
+    `temperature` divides the logits. `margin` is the lead of the best probability over the
+    second below which a question to the author pays.
+    """
+
+    scope: Scope
+    temperature: float
+    margin: float
 
 
 def calibrate(
@@ -39,31 +62,25 @@ def calibrate(
     labels: Sequence[str],
     out_of_scope: Sequence[str],
     embed: Embed,
-) -> tuple[Scope, float]:
-    """Return scope and softmax temperature for a model of these labelled texts.
+) -> Calibration:
+    """Calibrate a model of these labelled texts by cross-validation.
 
     In each rotation a part of the utterances, and with three intents or more a part of the
     intents, is left out of the training. The former tell what in-scope messages look like; the
     latter, the given out-of-scope utterances and everyday requests tell what others do.
     """
-    import numpy as np
-
     everyday = _everyday(vectors, embed)
     given = sentence_vectors(embed, out_of_scope) if out_of_scope else vectors[:0]
-    inside, right, outside, weights = [], [], [], []
-    logits: list[tuple[Array, int]] = []
+    heard = _Heard()
     for turn, (train, held, left_out) in enumerate(_rotations(labels)):
         known = [i for i in range(len(out_of_scope)) if i % _ROTATIONS != turn]
-        trained = _Trained.on(
+        trained = _trained(
             [*(texts[i] for i in train), *(out_of_scope[i] for i in known)],
             np.concatenate([vectors[train], given[known]]),
             [*(labels[i] for i in train), *(None for _ in known)],
         )
         seen = trained.see([texts[i] for i in held], vectors[held])
-        truth = [trained.linear.names.index(labels[i]) for i in held]
-        inside.append(seen.signals)
-        right.append(seen.logits.argmax(axis=1) == truth)
-        logits += zip(seen.logits, truth, strict=True)
+        heard.inside(seen, [trained.linear.names.index(labels[i]) for i in held])
         unknown = [i for i in range(len(out_of_scope)) if i % _ROTATIONS == turn]
         for counts, their_texts, their_vectors in (
             (1.0, [texts[i] for i in left_out], vectors[left_out]),
@@ -71,44 +88,95 @@ def calibrate(
             (_GIVEN_COUNTS, [out_of_scope[i] for i in unknown], given[unknown]),
         ):
             if their_texts:
-                outside.append(trained.see(their_texts, their_vectors).signals)
-                weights.append(np.full(len(their_texts), counts / len(their_texts)))
-    scope = Scope.fit(
-        np.concatenate(inside),
-        np.concatenate(right),
-        np.concatenate(outside) if outside else np.zeros((0, inside[0].shape[1])),
-        np.concatenate(weights) if weights else np.zeros(0),
-    )
-    return scope, _temperature(logits)
+                heard.outside(trained.see(their_texts, their_vectors), counts)
+    return heard.calibration()
+
+
+def calibrate_on(
+    trained: Trained, held: Sequence[tuple[str, str | None]], embed: Embed, cost: float | None
+) -> Calibration:
+    """Calibrate a trained model on messages of which it is known what they want.
+
+    Args:
+        trained: the model.
+        held: messages with their intents, null for out of scope; none of them trained on.
+        embed: makes the vectors.
+        cost: as in `Scope.fit`.
+    """
+    vectors = sentence_vectors(embed, [text for text, _ in held])
+    place = {name: at for at, name in enumerate(trained.linear.names)}
+    heard = _Heard()
+    known = [i for i, (_, name) in enumerate(held) if name in place]
+    strange = [i for i, (_, name) in enumerate(held) if name not in place]
+    seen = trained.see([held[i][0] for i in known], vectors[known])
+    heard.inside(seen, [place[str(held[i][1])] for i in known])
+    if strange:
+        heard.outside(trained.see([held[i][0] for i in strange], vectors[strange]), 1.0)
+    return heard.calibration(cost)
+
+
+class _Heard:
+    """What models made of messages that they had not seen, in scope and out of it."""
+
+    def __init__(self) -> None:
+        self._inside: list[Array] = []
+        self._right: list[Any] = []
+        self._outside: list[Array] = []
+        self._weights: list[Any] = []
+        self._logits: list[tuple[Array, int]] = []
+
+    def inside(self, seen: Seen, truth: Sequence[int]) -> None:
+        """Add messages in scope with the places of their intents."""
+        self._inside.append(seen.signals)
+        self._right.append(seen.logits.argmax(axis=1) == np.array(truth))
+        self._logits += zip(seen.logits, truth, strict=True)
+
+    def outside(self, seen: Seen, counts: float) -> None:
+        """Add messages out of scope; together they count so much."""
+        self._outside.append(seen.signals)
+        self._weights.append(np.full(len(seen.signals), counts / len(seen.signals)))
+
+    def calibration(self, cost: float | None = None) -> Calibration:
+        """Return what follows from all of them."""
+        width = self._inside[0].shape[1]
+        scope = Scope.fit(
+            np.concatenate(self._inside),
+            np.concatenate(self._right),
+            np.concatenate(self._outside) if self._outside else np.zeros((0, width)),
+            np.concatenate(self._weights) if self._weights else np.zeros(0),
+            cost=cost,
+        )
+        temperature = _temperature(self._logits)
+        margin = _margin(self._logits, temperature)
+        return Calibration(scope=scope, temperature=temperature, margin=margin)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What a model made of messages that it was not trained on: signals of scope, logits."""
+class Seen:
+    """What a model made of messages: signals of scope, and logits, one row a message."""
 
     signals: Array
     logits: Array
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
+    """A linear model with the neighbours among what it was trained on."""
+
     linear: Linear
     neighbours: Neighbours
 
-    @classmethod
-    def on(cls, texts: Sequence[str], vectors: Array, labels: Sequence[str | None]) -> _Trained:
-        linear = Linear.fit(texts, vectors, labels)
-        return cls(linear, neighbours_of(linear, vectors, labels))
+    def see(self, texts: Sequence[str], vectors: Array) -> Seen:
+        """Return what the model makes of many messages."""
+        logits, other = self.linear.logits_of(texts, vectors)
+        near = np.array([self.neighbours.signals(vector)[1:] for vector in vectors])
+        signals = np.column_stack([logits.max(axis=1), other, near.reshape(len(texts), 2)])
+        return Seen(signals.astype(np.float32), logits)
 
-    def see(self, texts: Sequence[str], vectors: Array) -> _Seen:
-        import numpy as np
 
-        rows, signals = [], []
-        for text, vector in zip(texts, vectors, strict=True):
-            logits, other = self.linear.logits(text, vector)
-            rows.append(logits)
-            signals.append((logits.max(), other, *self.neighbours.signals(vector)[1:]))
-        return _Seen(np.array(signals, dtype=np.float32), np.stack(rows))
+def _trained(texts: Sequence[str], vectors: Array, labels: Sequence[str | None]) -> Trained:
+    linear = Linear.fit(texts, vectors, labels)
+    return Trained(linear, neighbours_of(linear, vectors, labels))
 
 
 def neighbours_of(linear: Linear, vectors: Array, labels: Sequence[str | None]) -> Neighbours:
@@ -127,8 +195,6 @@ def _everyday(vectors: Array, embed: Embed) -> tuple[Sequence[str], Array]:
 
 def _rotations(labels: Sequence[str]) -> Iterator[tuple[list[int], list[int], list[int]]]:
     """Yield which utterances to train on, to hold out, and to leave out with their intents."""
-    import numpy as np
-
     names = sorted(set(labels))
     # A fixed seed: the same utterances give the same model.
     order = np.random.default_rng(_SEED)
@@ -149,7 +215,6 @@ def _rotations(labels: Sequence[str]) -> Iterator[tuple[list[int], list[int], li
 
 def _temperature(logits: Sequence[tuple[Any, int]]) -> float:
     """Return what to divide logits by, so that probabilities come true (Guo et al., 2017)."""
-    import numpy as np
 
     def loss(temperature: float) -> float:
         total = 0.0
@@ -159,3 +224,25 @@ def _temperature(logits: Sequence[tuple[Any, int]]) -> float:
         return total
 
     return min((0.05 * 1.2**step for step in range(25)), key=loss)
+
+
+def _margin(logits: Sequence[tuple[Any, int]], temperature: float) -> float:
+    """Return the lead of the best over the second probability below which a question pays.
+
+    It pays where messages whose second intent was meant are so many that, each counting
+    `_WRONG_COSTS` times, they outweigh those that were read rightly and are asked for nothing.
+    Few messages are asked about in any case.
+    """
+    leads, gains = [], []
+    for row, truth in logits:
+        scaled = np.exp((row - row.max()) / temperature)
+        order = np.argsort(-scaled, kind="stable")
+        if len(order) > 1:
+            leads.append((scaled[order[0]] - scaled[order[1]]) / scaled.sum())
+            gains.append(-1.0 if order[0] == truth else _WRONG_COSTS * (order[1] == truth))
+    if not leads:
+        return 0.0
+    ranked = np.argsort(leads, kind="stable")
+    totals = np.cumsum(np.array(gains)[ranked])[: max(1, round(_ASKED_AT_MOST * len(leads)))]
+    best = int(totals.argmax())
+    return float(min(leads[ranked[best]], _WIDEST)) if totals[best] > 0 else 0.0

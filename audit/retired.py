@@ -15,7 +15,7 @@ from typing import Literal
 
 from concertmaster.storage import Migration
 
-__all__ = ["MIGRATIONS", "Retired", "retire", "retired"]
+__all__ = ["MIGRATIONS", "Kind", "Retired", "retire", "retired"]
 
 Kind = Literal["thread", "run", "approval", "message", "payload"]
 """What went; `message` and `payload` are those of a run whose record may still be there."""

@@ -16,6 +16,7 @@ from concertmaster.graphs.checks.permits import check_permits
 from concertmaster.graphs.checks.playbooks import check_playbooks
 from concertmaster.graphs.checks.redaction import check_redaction
 from concertmaster.graphs.checks.references import check_first_hop, check_references
+from concertmaster.graphs.checks.retention import check_retention
 from concertmaster.graphs.checks.roles import check_roles
 from concertmaster.graphs.checks.routes import check_fallbacks, check_routes, check_rules
 from concertmaster.graphs.checks.steps import check_steps, check_workflow
@@ -43,6 +44,7 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_roles,
     check_knowledge,
     check_redaction,
+    check_retention,
     check_models,
 )
 

@@ -15,6 +15,7 @@ from concertmaster.cli import doctor as doctors
 from concertmaster.cli import graph as graphs
 from concertmaster.cli import ingest as ingests
 from concertmaster.cli import init as inits
+from concertmaster.cli import prune as prunes
 from concertmaster.cli import run as single_runs
 from concertmaster.cli import schema as schemas
 from concertmaster.cli import version as versions
@@ -69,6 +70,7 @@ _COMMANDS = (
     (_LOOK, graphs.graph, graphs.EXAMPLE),
     (_LOOK, doctors.doctor, doctors.EXAMPLE),
     (_KEEP, backups.backup, backups.EXAMPLE),
+    (_KEEP, prunes.prune, prunes.EXAMPLE),
     (_KEEP, versions.version, versions.EXAMPLE),
 )
 _GROUPS = (

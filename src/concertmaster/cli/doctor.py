@@ -95,10 +95,10 @@ def _show(examined: Examined) -> None:
 
 
 def _show_finding(finding: Finding) -> None:
-    from concertmaster.cli.console import put, safe, styled
+    from concertmaster.cli.console import put, styled
 
     line = styled(f"  {finding.severity:<9}  ", _STYLES[finding.severity])
-    line.append(safe(f"{finding.kind} {finding.id}"), "bold")
+    line.append(_one_line(f"{finding.kind} {finding.id}"), "bold")
     line.append(f"  {finding.code}", "dim")
     put(line)
     for text in _wrapped(f"{finding.what}{_since(finding.since)}"):
@@ -107,7 +107,12 @@ def _show_finding(finding: Finding) -> None:
         put(styled(text, "dim"))
     if finding.command is not None:
         # Whole, however long it is: it is there to be copied.
-        put(styled(f"    {finding.command}", "cyan"))
+        put(styled(f"    {_one_line(finding.command)}", "cyan"))
+
+
+def _one_line(text: str) -> str:
+    """Return text that shows what is invisible in it: an id must not look like another finding."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _since(stored: str | None) -> str:

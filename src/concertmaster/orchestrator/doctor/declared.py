@@ -33,13 +33,12 @@ def declared_by(workspace: Workspace, embedding: str | None = None) -> Declared:
 
     Args:
         workspace: it.
-        embedding: the name of the embedding that its desk is opened with; the built-in one's by
-            default.
+        embedding: the name of the embedding that its desk is opened with; by default that of the
+            one which the workspace describes.
     """
     from concertmaster.models.classifier import IntentModel
-    from concertmaster.retrieval.embeddings import MiniLM
 
-    used = embedding or MiniLM.name
+    used = embedding or _embedding(workspace)
     spec, intents = workspace.spec, workspace.spec.intents
     owner = spec.workflow.owner
     examples = {intent.name: list(intent.utterances) for intent in intents.intents}
@@ -53,6 +52,20 @@ def declared_by(workspace: Workspace, embedding: str | None = None) -> Declared:
         embedding=used,
         knowledge=spec.workflow.knowledge is not None,
         intents=IntentModel.fingerprint_of(examples, intents.out_of_scope, used)
-        if examples
+        if examples and used
         else None,
     )
+
+
+def _embedding(workspace: Workspace) -> str:
+    """Return the name of a workspace's embedding, empty if it cannot be told. Loads no model."""
+    from concertmaster.retrieval.embeddings import MiniLM, embedder_of
+
+    knowledge = workspace.spec.workflow.knowledge
+    described = knowledge.embedding if knowledge else None
+    if described is None:
+        return MiniLM.name
+    try:
+        return described.name or embedder_of(described).name
+    except ConcertmasterError:
+        return ""

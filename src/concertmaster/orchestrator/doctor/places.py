@@ -15,10 +15,10 @@ from concertmaster.audit.keys import PRIVATE, current_key
 from concertmaster.orchestrator.auditing import places_of
 from concertmaster.orchestrator.doctor.snapshot import Artifact, Disk, IndexSeen, KeysSeen
 
-__all__ = ["artifacts", "disk", "halves", "index", "keys", "model"]
+__all__ = ["artifacts", "disk", "halves", "indexes", "keys", "model"]
 
 _HALVES = (".epoch.*", ".lock.*", ".sources.json.*", "intents/.model.npz.*", "artifacts/??/.*")
-_INDEX = "index/knowledge.sqlite3"
+_INDEXES = ("index/knowledge.sqlite3", "index/tenants/*/knowledge.sqlite3")
 _MODEL = "intents/model.npz"
 _PENDING = "SELECT count(*) FROM passages WHERE state < 2"
 
@@ -87,22 +87,25 @@ def artifacts(home: Path, named: Collection[str], settling: float) -> Iterator[A
                 )
 
 
-def index(home: Path) -> IndexSeen | None:
-    """Return what the index says of itself; None if there is none."""
-    file = home / _INDEX
-    if not file.is_file():
-        return None
+def indexes(home: Path) -> Iterator[IndexSeen]:
+    """Yield what each index of a home says of itself."""
+    for pattern in _INDEXES:
+        for file in sorted(home.glob(pattern)):
+            yield _index(file, str(file.relative_to(home)))
+
+
+def _index(file: Path, path: str) -> IndexSeen:
     try:
         uri = f"{file.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                return IndexSeen(damage=str(found).splitlines()[-1])
+                return IndexSeen(path=path, damage=str(found).splitlines()[-1])
             row = connection.execute("SELECT value FROM meta WHERE key = 'embedding'").fetchone()
             (waiting,) = connection.execute(_PENDING).fetchone()
-            return IndexSeen(embedding=row[0] if row else None, waiting=waiting)
+            return IndexSeen(path=path, embedding=row[0] if row else None, waiting=waiting)
     except sqlite3.Error as error:
-        return IndexSeen(damage=str(error))
+        return IndexSeen(path=path, damage=str(error))
 
 
 def model(home: Path) -> str | None:

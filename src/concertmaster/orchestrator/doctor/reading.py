@@ -82,7 +82,7 @@ def _beside(
         declared=declared,
         disk=places.disk(home, file),
         keys=places.keys(home),
-        index=places.index(home),
+        indexes=tuple(places.indexes(home)),
         model=places.model(home),
         halves=places.halves(home, bounds.settling),
         holding=Holding(

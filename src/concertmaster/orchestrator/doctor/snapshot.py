@@ -123,8 +123,9 @@ class KeysSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSeen:
-    """The index: with which embedding it was made, and whether its file is whole."""
+    """An index: with which embedding it was made, and whether its file is whole."""
 
+    path: str = ""
     embedding: str | None = None
     waiting: int = 0
     damage: str | None = None
@@ -146,6 +147,7 @@ class Declared:
     people: tuple[Principal, ...] = ()
     owner: str | None = None
     embedding: str = ""
+    """Its name; empty if that cannot be told."""
     knowledge: bool = False
     intents: str | None = None
     """The fingerprint of the intent model; None where no intents are declared."""
@@ -191,7 +193,8 @@ class Snapshot:
     aside: tuple[Stray, ...] = ()
     halves: tuple[str, ...] = ()
     keys: KeysSeen = KeysSeen()
-    index: IndexSeen | None = None
+    indexes: tuple[IndexSeen, ...] = ()
+    """The one that all share first, then those of tenants."""
     model: str | None = None
     """The fingerprint of the stored intent model; empty if it cannot be read, None if there is
     none."""

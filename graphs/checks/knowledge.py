@@ -72,7 +72,7 @@ def _documents(
         return
     if not documents:
         told = f"knowledge: {path.name!r} holds no documents"
-        hint = "put .md, .txt or .jsonl files with text there"
+        hint = "put files with text there: Markdown, text, HTML, PDF, Word, CSV or JSON lines"
         yield subject.error(place, "knowledge-empty", told, hint)
     yield from map(_left_out, skipped)
     for document in documents:

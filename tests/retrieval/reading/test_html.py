@@ -178,6 +178,7 @@ def test_declared_encoding_is_used_and_a_wrong_one_is_not() -> None:
 @pytest.mark.parametrize("page", [b"", b"  ", b"<html></html>", b"<!-- only -->"])
 def test_page_without_text_has_none(page: bytes) -> None:
     try:
-        assert read(page).text == ""
+        told = read(page).text
     except Unreadable as error:
-        assert error.why == "has no text"
+        told = error.why
+    assert told in ("", "has no text")

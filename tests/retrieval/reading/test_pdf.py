@@ -24,9 +24,14 @@ def test_text_knows_its_page(plain_pdf) -> None:
 def test_outline_gives_the_headings(pdf) -> None:
     pages = ("Cards\nA card is free.", "Limits\nA thousand a day.\nAbroad\nFive hundred.")
     found = read(pdf(*pages, outline=[("Cards", 1, 1), ("Limits", 2, 2), ("Abroad", 2, 3)]))
-    assert found.text == (
-        "# Cards\n\nA card is free.\n\n## Limits\n\nA thousand a day.\n\n### Abroad\n\nFive hundred."
-    )
+    assert found.text.split("\n\n") == [
+        "# Cards",
+        "A card is free.",
+        "## Limits",
+        "A thousand a day.",
+        "### Abroad",
+        "Five hundred.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +60,10 @@ def test_pages_without_text_are_told(plain_pdf) -> None:
 def test_cut_off_file_is_named_and_never_breaks(plain_pdf, keep: int) -> None:
     content = plain_pdf("Some text here.", "More.")[:keep]
     try:
-        read(content)
+        told = read(content).text
     except Unreadable as error:
-        assert "damaged" in error.why or "no text" in error.why
+        told = error.why
+    assert any(known in told for known in ("damaged", "no text", "Some text", "More."))
 
 
 def test_one_damaged_page_does_not_take_the_others_away(plain_pdf) -> None:
@@ -94,6 +100,7 @@ def test_compressed_bomb_is_not_unpacked_without_bound(plain_pdf) -> None:
     end = whole.index(b"endobj", at)
     body = b"5 0 obj\n" + stream + b"\nstream\n" + packed + b"\nendstream\n"
     try:
-        assert len(read(whole[:at] + body + whole[end:]).text) <= 2**24
+        told = read(whole[:at] + body + whole[end:]).text
     except Unreadable as error:
-        assert "text" in error.why or "damaged" in error.why
+        told = error.why
+    assert len(told) <= 2**24

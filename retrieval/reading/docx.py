@@ -70,6 +70,9 @@ class _Body:
 
     def __init__(self, document: Any) -> None:
         self._document = document
+        # Looked up once: python-docx searches all styles for each paragraph and run.
+        self._styles = {str(s.style_id): s for s in document.styles}
+        self._concealing: dict[str, bool] = {}
         self.title: str | None = None
         self.hidden = 0
 
@@ -89,7 +92,7 @@ class _Body:
             if not text:
                 continue
             paragraphs += 1
-            mark = _mark(block)
+            mark = self._mark(block)
             if mark == "# " and self.title is None:
                 self.title = text
             # Items of a list follow each other without a blank line.
@@ -103,7 +106,7 @@ class _Body:
         for run in paragraph.iter_inner_content():
             pieces = [run] if isinstance(run, Run) else list(run.runs)
             for piece in pieces:
-                if _is_hidden(piece):
+                if self._is_hidden(piece):
                     self.hidden += bool(piece.text.strip())
                 else:
                     told.append(piece.text)
@@ -130,25 +133,27 @@ class _Body:
             told += [line.removeprefix("- ") for line in self._rows(table)]
         return " ".join(" ".join(told).split())
 
+    def _mark(self, paragraph: Any) -> str:
+        """Return the Markdown in front of a paragraph, by the name of its style."""
+        style = self._styles.get(str(paragraph._p.style))
+        name = str((style is not None and style.name) or "").lower()
+        if name == "title":
+            return "# "
+        if name.startswith("heading ") and name[8:].isdigit():
+            return f"{'#' * min(int(name[8:]), 6)} "
+        numbered = paragraph._p.pPr is not None and paragraph._p.pPr.numPr is not None
+        return "- " if numbered or name.startswith("list ") else ""
 
-def _mark(paragraph: Any) -> str:
-    """Return the Markdown in front of a paragraph, by the name of its style."""
-    style = paragraph.style
-    name = str(style.name if style is not None else "").lower()
-    if name == "title":
-        return "# "
-    if name.startswith("heading ") and name[8:].isdigit():
-        return f"{'#' * min(int(name[8:]), 6)} "
-    numbered = paragraph._p.pPr is not None and paragraph._p.pPr.numPr is not None
-    return "- " if numbered or name.startswith("list ") else ""
+    def _is_hidden(self, run: Any) -> bool:
+        if run._r.rPr is None:
+            return False
+        key = str(run._r.style)
+        if key not in self._concealing:
+            style = self._styles.get(key)
+            self._concealing[key] = style is not None and _conceals(style.font)
+        return self._concealing[key] or _conceals(run.font)
 
 
-def _is_hidden(run: Any) -> bool:
-    style = run.style.font if run.style is not None else None
-    for font in (run.font, style):
-        if font is None:
-            continue
-        small = font.size is not None and font.size.pt <= _SMALLEST
-        if font.hidden or small:
-            return True
-    return False
+def _conceals(font: Any) -> bool:
+    small = font.size is not None and font.size.pt <= _SMALLEST
+    return bool(font.hidden or small)

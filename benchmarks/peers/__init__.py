@@ -1,0 +1,1 @@
+"""What is measured beside each other: one file for each peer, run with its own interpreter."""

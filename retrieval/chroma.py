@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from concertmaster.contracts.spec import ChromaSpec
 from concertmaster.errors import ConfigError, StorageError
@@ -35,7 +37,10 @@ class Place(Protocol):
         """Whether there is a database, as far as that can be told without asking it."""
 
     def connect(self) -> Any:
-        """Return a new Chroma client; the caller closes it."""
+        """Return a new Chroma client; `close` releases it."""
+
+    def close(self, client: Any) -> None:
+        """Release a client with its files or connections."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,10 @@ class Folder:
         settings = Settings(_env_file=None, anonymized_telemetry=False)
         return chromadb.PersistentClient(str(self.path), settings=settings)
 
+    def close(self, client: Any) -> None:
+        """Let go of the folder."""
+        client.close()
+
 
 @dataclass(frozen=True)
 class Server:
@@ -91,33 +100,42 @@ class Server:
         import httpx
         from chromadb.config import Settings
 
-        verify: bool | str = self.ca or True
-        self._greet(httpx, verify)
+        self._greet(httpx)
         settings = Settings(
-            _env_file=None, anonymized_telemetry=False, chroma_server_ssl_verify=verify
+            _env_file=None, anonymized_telemetry=False, chroma_server_ssl_verify=self.ca or True
         )
         at = urlsplit(self.url)
-        client = chromadb.HttpClient(
-            host=at.hostname or "",
-            port=at.port or (443 if at.scheme == "https" else 80),
-            ssl=at.scheme == "https",
-            headers=dict(self.headers),
-            settings=settings,
-            database=self.database,
-        )
+        with warnings.catch_warnings():
+            # Chroma hands the file's name on to httpx, which would rather have a context.
+            warnings.filterwarnings("ignore", message="`verify=<str>` is deprecated")
+            client = chromadb.HttpClient(
+                host=at.hostname or "",
+                port=at.port or (443 if at.scheme == "https" else 80),
+                ssl=at.scheme == "https",
+                headers=dict(self.headers),
+                settings=settings,
+                database=self.database,
+            )
         # Chroma's own client waits for ever; there is no setting for it.
-        session = getattr(getattr(client, "_server", None), "_session", None)
-        if session is not None:
+        for session in _sessions(client):
             session.timeout = httpx.Timeout(_SECONDS)
         return client
 
-    def _greet(self, httpx: Any, verify: bool | str) -> None:
+    def close(self, client: Any) -> None:
+        """Close the connections, which Chroma's own client leaves open."""
+        sessions = _sessions(client)
+        client.close()
+        for session in sessions:
+            session.close()
+
+    def _greet(self, httpx: Any) -> None:
+        """Ask whether it is there: unlike the client, with a limit of time."""
         try:
             answer = httpx.get(
                 f"{self.url}/api/v2/heartbeat",
                 headers=dict(self.headers),
                 timeout=_SECONDS,
-                verify=verify,
+                verify=ssl.create_default_context(cafile=self.ca) if self.ca else True,
             )
             told = None if answer.is_success else f"answered with status {answer.status_code}"
         except Exception as error:
@@ -127,6 +145,14 @@ class Server:
                 f"the Chroma server {self.url} {told}",
                 hint=f"start it (chroma run), or correct {_URL}, {_TOKEN} and {_CA}",
             )
+
+
+def _sessions(client: Any) -> list[Any]:
+    """Return the HTTP sessions of a client: its own, and that of its administrative twin."""
+    servers = [
+        getattr(c, "_server", None) for c in (client, getattr(client, "_admin_client", None))
+    ]
+    return [s._session for s in servers if hasattr(s, "_session")]
 
 
 def place_of(spec: ChromaSpec | None, folder: Path) -> Place:
@@ -141,7 +167,7 @@ def place_of(spec: ChromaSpec | None, folder: Path) -> Place:
     described = spec or ChromaSpec(server=given or "")
     url = (given or described.server).rstrip("/")
     at = urlsplit(url)
-    if at.scheme not in ("http", "https") or not at.hostname or at.username or at.password:
+    if not _usable(at):
         # The address is not repeated: it may hold a password.
         raise ConfigError(
             "the address of the Chroma server cannot be used",
@@ -153,6 +179,14 @@ def place_of(spec: ChromaSpec | None, folder: Path) -> Place:
         raise ConfigError(f"{ca}: there are no certificates", hint=f"correct {_CA} or `ca`")
     token = os.environ.get(_TOKEN)
     return Server(url, _headers(token, described.header), ca, described.database)
+
+
+def _usable(at: SplitResult) -> bool:
+    try:
+        named = bool(at.hostname) and at.port != 0
+    except ValueError:
+        return False
+    return named and at.scheme in ("http", "https") and not (at.username or at.password)
 
 
 def _headers(token: str | None, header: str) -> dict[str, str]:

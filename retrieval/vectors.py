@@ -167,7 +167,7 @@ class VectorStore:
     def _disconnect(self) -> None:
         client, self._client, self._collection = self._client, None, None
         if client is not None:
-            client.close()
+            self._place.close(client)
 
 
 def _metadata(passage: Passage) -> dict[str, Any]:

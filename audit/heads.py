@@ -18,12 +18,15 @@ byte, and the canonical JSON of the line without its signature.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -136,18 +139,31 @@ class Heads:
         line = json.dumps(head.as_json()) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                # A line that was cut off by a full disk ends here, not in this one.
+            with self.path.open("ab", buffering=0) as file:
+                # Several homes may share the file; the lock ends with the file.
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0, os.SEEK_END)
+                # A line that was cut off by a crash ends here, not in this one.
                 torn = file.tell() > 0 and not _ends_a_line(self.path)
-                file.write(b"\n" * torn + line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+                _append(file, b"\n" * torn + line.encode())
         except OSError as error:
             raise StorageError(
                 f"{self.path}: the signed head cannot be kept ({error.strerror})",
                 hint="make room, or name another file with CONCERTMASTER_AUDIT_HEADS",
             ) from None
         return head
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write a line durably, all or nothing: half of one would look like a head somebody damaged."""
+    before = file.tell()
+    try:
+        if file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(before)
+        raise
 
 
 def read_heads(path: Path, keys: Mapping[str, bytes], *, own: bool = False) -> ReadHeads:

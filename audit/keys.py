@@ -155,9 +155,16 @@ def check_signature(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def _publish(folder: Path, signer: Signer) -> None:
-    path = folder / f"{signer.key_id}.pub"
-    if not path.exists():
-        path.write_bytes(b64encode(signer.public) + b"\n")
+    """Put the public key beside the others, all at once: half of one would verify no head."""
+    path, half = folder / f"{signer.key_id}.pub", folder / f".{signer.key_id}.pub"
+    written = b64encode(signer.public) + b"\n"
+    if path.exists() and path.read_bytes() == written:
+        return
+    try:
+        half.write_bytes(written)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _unusable(path: Path, error: OSError) -> StorageError:

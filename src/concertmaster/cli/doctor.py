@@ -19,7 +19,7 @@ __all__ = ["doctor"]
 EXAMPLE = "Example: concertmaster doctor examples/support_desk"
 
 _STYLES = {"problem": "bold red", "attention": "yellow", "note": "dim"}
-_WIDEST = 100
+_WIDEST = 80
 
 
 def doctor(

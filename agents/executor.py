@@ -80,8 +80,9 @@ async def _accepted(task: Task) -> list[Action]:
 
 def _from_playbook(task: Task, playbook: PlaybookSpec) -> dict[str, Any]:
     request, memory = task.turn.request, task.memory
-    answering = bool(request.follows and memory.asked)
-    filled = fill(playbook.slots, request.text, earlier=memory.slots, answering=answering)
+    answering = bool(request.follows and memory.asked and not memory.offered)
+    own = task.turn.intent.text if task.turn.intent else None
+    filled = fill(playbook.slots, own or request.text, earlier=memory.slots, answering=answering)
     slots = {**task.turn.slots, **filled.values}
     if filled.missing:
         slot = filled.missing[0]

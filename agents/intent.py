@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.agents.asking import ask, chosen
+from concertmaster.agents.clarifying import chosen_of, margin_of, question
+from concertmaster.agents.followup import AGREES, DECLINES, MEANS, QUEUED
 from concertmaster.agents.prompts import classification_prompt
+from concertmaster.agents.several import Part, requests_in
 from concertmaster.agents.task import Task
-from concertmaster.contracts import Alternative, Intent, Usage
+from concertmaster.contracts import Alternative, Intent, Outcome
+from concertmaster.contracts.queued import Queued
 from concertmaster.errors import ModelError
 
 if TYPE_CHECKING:
-    from concertmaster.models.classifier import Scores
+    from concertmaster.models.classifier import IntentModel, Scores
 
 __all__ = ["classify_intent"]
 
 OUT_OF_SCOPE = "out_of_scope"
+ASKED = "intent"
+DECLINED = "All right."
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The intent, and what else of the turn follows from reading it."""
+
+    intent: Intent
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 async def classify_intent(task: Task) -> dict[str, Any]:
     """Read the request's intent. Out of scope is a result; a follow-up may take the thread's.
 
     A follow-up never takes over an intent that acts, unless it answers the desk's own question:
-    what was done once is not done again because somebody asked "and when?".
+    what was done once is not done again because somebody asked "and when?". Of two intents that
+    are close, the author is asked which is meant, once. Of several requests in one message the
+    first is worked on, the others are queued.
     """
-    intent, usage = await _decide(task)
+    read = await _decide(task)
+    intent = read.intent
+    queued = read.more.get("queued", ())
     task.record(
         "intent.classified",
         why=intent.why,
@@ -34,36 +54,125 @@ async def classify_intent(task: Task) -> dict[str, Any]:
         confidence=round(intent.confidence, 4),
         method=intent.method,
         alternatives=[a.model_dump() for a in intent.alternatives],
+        offers=list(read.more.get("offers", ())),
+        queued=[q.intent for q in queued],
     )
-    return {"intent": intent, "usage": usage}
+    return {"intent": intent, "usage": task.turn.usage, **read.more}
 
 
-async def _decide(task: Task) -> tuple[Intent, Usage]:
-    request, memory, usage = task.turn.request, task.memory, task.turn.usage
+async def _decide(task: Task) -> _Read:
+    request, memory = task.turn.request, task.memory
     known = {i.name for i in task.services.spec.intents.intents}
     classifier = task.services.classifier
-    if memory.asked and memory.intent in known and request.follows:
+    if request.follows in (AGREES, DECLINES):
+        return await _next(task, known)
+    if memory.asked and memory.intent in known and request.follows and memory.asked != QUEUED:
         why = f"the message {request.follows}"
-        return _intent(task, str(memory.intent), 1.0, "thread", why), usage
+        return _Read(_intent(task, str(memory.intent), 1.0, "thread", why), _kept(memory.queued))
     if classifier is None:
-        return _out(task, 0.0, "linear", "the workspace declares no intents"), usage
+        return _Read(_out(task, 0.0, "linear", "the workspace declares no intents"))
     scores = await asyncio.to_thread(classifier.predict, request.text)
+    if request.follows == MEANS:
+        return await _meant(task, scores, classifier)
+    parts = await asyncio.to_thread(requests_in, request.text, scores, classifier.predict)
+    if len(parts) > 1:
+        return _several(task, parts)
     if scores.in_scope:
-        return _from_scores(task, scores, "the best match among the declared intents"), usage
+        options = _close(task, scores, classifier) if not request.follows else ()
+        if options:
+            return _asking(task, scores, options)
+        return _Read(_from_scores(task, scores, "the best match among the declared intents"))
     if request.follows:
         joined = await asyncio.to_thread(classifier.predict, request.resolved)
         for name, probability in joined.ranked:
             if joined.in_scope and not task.services.spec.intent(name).acts:
                 why = f"the message {request.follows}; read with the thread's topic"
-                return _intent(task, name, probability, "thread", why), usage
+                return _Read(_intent(task, name, probability, "thread", why))
     return await _ask_model(task, scores)
 
 
-async def _ask_model(task: Task, scores: Scores) -> tuple[Intent, Usage]:
+def _kept(queued: tuple[Queued, ...]) -> dict[str, Any]:
+    return {"queued": queued} if queued else {}
+
+
+def _close(task: Task, scores: Scores, classifier: IntentModel) -> tuple[str, ...]:
+    """Return the two intents to choose between, if they are close."""
+    if len(scores.ranked) < 2:
+        return ()
+    (first, likely), (second, less) = scores.ranked[:2]
+    margin = margin_of(task.services.spec, classifier.margin)
+    return (first, second) if likely - less < margin else ()
+
+
+def _asking(task: Task, scores: Scores, options: tuple[str, ...]) -> _Read:
+    """Ask which of two is meant; nothing else happens in this turn."""
+    read = _from_scores(task, scores, f"{' and '.join(options)} are close; their author is asked")
+    undecided = {"name": None, "method": "clarify", "needs_evidence": False, "acts": False}
+    intent = read.model_copy(update={**undecided, "playbook": None})
+    told = question(task.services.spec, options)
+    outcome = Outcome(status="answered", text=told, asks=ASKED, cause="asks which is meant")
+    return _Read(intent, {"asks": ASKED, "offers": options, "outcome": outcome})
+
+
+async def _meant(task: Task, scores: Scores, classifier: IntentModel) -> _Read:
+    """Read the answer to the question; what answers it not is a message of its own."""
+    spec, memory = task.services.spec, task.memory
+    declared = {i.name for i in spec.intents.intents}
+    options = tuple(o for o in memory.offered if o in declared)
+    chosen = chosen_of(task.turn.request.text, options, spec, scores) if options else None
+    if chosen is False:
+        return _Read(_out(task, scores.ranked[0][1], "thread", "none of the intents was meant"))
+    if chosen is None:
+        if scores.in_scope:
+            why = "the best match; the question was not answered"
+            read = _from_scores(task, scores, why)
+            return _Read(read.model_copy(update={"text": task.turn.request.text}))
+        return await _ask_model(task, scores)
+    offered: tuple[str, ...] = ()
+    if _said_before(task, memory.topic):
+        again = await asyncio.to_thread(classifier.predict, memory.topic)
+        offered = _close(task, again, classifier)
+    method = "chosen" if chosen in offered else "thread"
+    why = f"the author chose it: the message {MEANS}"
+    intent = _intent(task, chosen, 1.0, method, why)
+    return _Read(intent.model_copy(update={"text": memory.topic}))
+
+
+async def _next(task: Task, known: set[str]) -> _Read:
+    """Go on with what an earlier message wanted besides, or leave it."""
+    request, classifier = task.turn.request, task.services.classifier
+    left = [q for q in task.memory.queued if q.intent in known]
+    if request.follows == DECLINES or not left or classifier is None:
+        intent = _out(task, 1.0, "thread", f"the message {request.follows}")
+        outcome = Outcome(status="answered", text=DECLINED)
+        return _Read(intent.model_copy(update={"in_scope": True}), {"outcome": outcome})
+    following, *others = left
+    again = await asyncio.to_thread(classifier.predict, following.text)
+    own = again.in_scope and again.ranked[0][0] == following.intent
+    method = "chosen" if own and _said_before(task, following.text) else "thread"
+    intent = _intent(task, following.intent, 1.0, method, f"the message {AGREES}")
+    return _Read(intent.model_copy(update={"text": following.text}), _kept(tuple(others)))
+
+
+def _said_before(task: Task, text: str) -> bool:
+    """Tell whether the host knows these words as the principal's own: memory is only state."""
+    return bool(text) and any(text in words for words in task.session.words[1:])
+
+
+def _several(task: Task, parts: Sequence[Part]) -> _Read:
+    """Work on the first request, and queue the others."""
+    first, *others = parts
+    why = f"the first of {len(parts)} requests in the message"
+    intent = _from_scores(task, first.scores, why).model_copy(update={"text": first.text})
+    queued = tuple(Queued(intent=p.scores.ranked[0][0], text=p.text) for p in others)
+    return _Read(intent, _kept(queued))
+
+
+async def _ask_model(task: Task, scores: Scores) -> _Read:
     choice = chosen(task)
     best = scores.ranked[0][1] if scores.ranked else 0.0
     if choice.model is None:
-        return _out(task, best, "linear", "unlike every declared intent"), task.turn.usage
+        return _Read(_out(task, best, "linear", "unlike every declared intent"))
     names = [i.name for i in task.services.spec.intents.intents]
     schema = {
         "title": "intent",
@@ -77,12 +186,13 @@ async def _ask_model(task: Task, scores: Scores) -> tuple[Intent, Usage]:
         reply, usage = await ask(task, choice, prompt, why="chose an intent", schema=schema)
     except ModelError:
         why = "unlike every declared intent; the model failed"
-        return _out(task, best, "linear", why), task.turn.usage
+        return _Read(_out(task, best, "linear", why))
     name = (reply.data or {}).get("intent")
     if name in names:
         why = "a model chose it below the linear threshold"
-        return _intent(task, str(name), best, "model", why), usage
-    return _out(task, best, "model", "linear model and chat model both found no intent"), usage
+        return _Read(_intent(task, str(name), best, "model", why), {"usage": usage})
+    why = "linear model and chat model both found no intent"
+    return _Read(_out(task, best, "model", why), {"usage": usage})
 
 
 def _from_scores(task: Task, scores: Scores, why: str) -> Intent:

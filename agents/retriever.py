@@ -12,7 +12,7 @@ __all__ = ["retrieve"]
 
 async def retrieve(task: Task) -> dict[str, Any]:
     """Search the knowledge with the resolved request under the principal's access."""
-    query = task.turn.request.resolved
+    query = task.turn.subject
     knowledge = task.services.knowledge
     if knowledge is None:
         found = Retrieved(query=query, why="the workspace has no knowledge")

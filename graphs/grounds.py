@@ -152,7 +152,7 @@ def _own(turn: Turn, before: Note | None) -> bool:
         return False
     if intent.method == "thread":
         return before is not None and before.asking and before.offered and _same(before, turn)
-    return intent.method == "linear" or not turn.request.follows
+    return intent.method in ("linear", "chosen") or not turn.request.follows
 
 
 def _same(before: Note, turn: Turn) -> bool:

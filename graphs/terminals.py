@@ -8,6 +8,8 @@ from typing import Any, Literal
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
+from concertmaster.agents.clarifying import CLARIFY, called
+from concertmaster.agents.followup import QUEUED
 from concertmaster.agents.task import Services
 from concertmaster.contracts import Memory, Message, Outcome, Turn
 from concertmaster.graphs.intake import thread_of
@@ -23,11 +25,18 @@ MESSAGES: Mapping[str, str] = {
     "refused": "This cannot be done here.",
     "failed": "Something went wrong on our side. Nothing was lost; please try again later.",
     "queued": "Your earlier request comes first; I will answer this one right after it.",
+    "clarify": CLARIFY,
+    "besides": "You also asked about something else: {what}. Shall I go on with that?",
     "waiting": "This needs a person's approval. You will hear from us.",
 }
-"""Wording that a workspace may replace under `messages:`; `{owner}` is the owner's name."""
+"""Wording that a workspace may replace under `messages:`; `{owner}` is the owner's name.
+
+In `clarify`, `{options}` are the intents to choose from; in `besides`, `{what}` is what a message
+wanted besides what was worked on.
+"""
 
 _TOPIC = 600
+_NAMED = ("answered", "escalated", "refused")
 _CALLED = ("done", "failed", "in_doubt")
 
 Terminal = Literal["finish", "escalate", "refuse"]
@@ -41,7 +50,7 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
     ) -> dict[str, Any]:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
-        outcome = turn.outcome or _OUTCOMES[kind](services, turn)
+        outcome = _besides(services, turn, turn.outcome or _OUTCOMES[kind](services, turn))
         called = sum(r.status in _CALLED for r in turn.results.values())
         usage = turn.usage.model_copy(update={"tool_calls": called})
         services.trail.emit(
@@ -73,16 +82,32 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
 def remember(memory: Memory, turn: Turn, outcome: Outcome) -> Memory:
     """Return what the thread remembers after this turn: the principal's own words and values."""
     if turn.intent is not None and not turn.intent.in_scope:
-        return memory.model_copy(update={"asked": None})
+        return memory.model_copy(update={"asked": None, "offered": (), "queued": ()})
     request = turn.request
-    topic = request.resolved if request.follows else request.text
+    own = turn.intent.text if turn.intent else None
+    topic = own or (request.resolved if request.follows else request.text)
+    asked = turn.asks if outcome.status == "answered" else None
+    if outcome.asks == QUEUED:
+        asked = QUEUED
     given = {k: v for k, v in turn.slots.items() if v is not None}
     return Memory(
         topic=topic[-_TOPIC:],
         intent=turn.intent.name if turn.intent else memory.intent,
         slots={**memory.slots, **given},
-        asked=turn.asks if outcome.status == "answered" else None,
+        asked=asked,
+        offered=turn.offers if asked is not None else (),
+        queued=turn.queued,
     )
+
+
+def _besides(services: Services, turn: Turn, outcome: Outcome) -> Outcome:
+    """Name what else the message wanted, unless the desk waits for another answer first."""
+    known = {i.name: i for i in services.spec.intents.intents}
+    others = [q for q in turn.queued if q.intent in known]
+    if not others or outcome.asks or outcome.status not in _NAMED:
+        return outcome
+    told = wording(services, "besides").replace("{what}", called(known[others[0].intent]))
+    return outcome.model_copy(update={"text": f"{outcome.text} {told}".strip(), "asks": QUEUED})
 
 
 def _said(turn: Turn, outcome: Outcome) -> tuple[Message, Message]:

@@ -202,11 +202,17 @@ class IntentSpec(Spec):
 
 
 class IntentsFile(Spec):
-    """`intents.yaml`. `out_of_scope` are utterances that belong to no intent."""
+    """`intents.yaml`. `out_of_scope` are utterances that belong to no intent.
+
+    With `clarify`, the author of a message whose two likeliest intents are close is asked which
+    is meant. A number is the lead (0 to 1) of the first probability below which to ask; by
+    default the lead is found from the utterances.
+    """
 
     intents: tuple[IntentSpec, ...] = ()
     out_of_scope: tuple[str, ...] = ()
     threshold: float | None = Field(default=None, ge=0, le=1)
+    clarify: bool | Annotated[float, Field(ge=0, le=1)] = True
 
 
 class PrincipalsFile(Spec):

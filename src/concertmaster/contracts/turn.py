@@ -17,6 +17,7 @@ from concertmaster.contracts.evidence import Retrieved
 from concertmaster.contracts.intent import Intent
 from concertmaster.contracts.labels import Label
 from concertmaster.contracts.outcome import Outcome
+from concertmaster.contracts.queued import Queued
 from concertmaster.contracts.request import Request
 
 __all__ = ["Hop", "Memory", "Message", "StepFailure", "Turn", "Usage"]
@@ -70,12 +71,18 @@ class Message(Record):
 
 
 class Memory(Record):
-    """What a follow-up resolves against: the last topic, intent and slots, the open question."""
+    """What a follow-up resolves against: the last topic, intent and slots, the open question.
+
+    `offered` are the intents among which the author was asked to choose, `queued` what else an
+    earlier message wanted.
+    """
 
     topic: str = ""
     intent: str | None = None
     slots: dict[str, Any] = Field(default_factory=dict)
     asked: str | None = None
+    offered: tuple[str, ...] = ()
+    queued: tuple[Queued, ...] = ()
 
 
 class Turn(Record):
@@ -83,7 +90,8 @@ class Turn(Record):
 
     `results` is keyed by the action's position as a string (JSON has no other keys). `planned`
     are the ids of executor steps whose plan is complete, `done` those of all finished steps.
-    `said` is fixed wording that a plan ended with (a business outcome, a question).
+    `said` is fixed wording that a plan ended with (a business outcome, a question). `offers` are
+    the intents between which the author is asked to choose, `queued` what else the message wants.
     """
 
     schema_version: Literal[1] = 1
@@ -97,6 +105,8 @@ class Turn(Record):
     planned: tuple[str, ...] = ()
     said: str | None = None
     asks: str | None = None
+    offers: tuple[str, ...] = ()
+    queued: tuple[Queued, ...] = ()
     data: dict[str, Any] = Field(default_factory=dict)
     draft: Draft | None = None
     verdict: Verdict | None = None
@@ -107,6 +117,12 @@ class Turn(Record):
     label: Label = Label()
     usage: Usage = Usage()
     outcome: Outcome | None = None
+
+    @property
+    def subject(self) -> str:
+        """The words that this turn is about: those of its intent, else the resolved request."""
+        own = self.intent.text if self.intent else None
+        return own or self.request.resolved
 
     def settled(self, action: Action) -> bool:
         """Tell whether the action has its result."""

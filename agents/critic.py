@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
+from concertmaster.agents.judging import second_opinion
+from concertmaster.agents.similarity import similarity_of
 from concertmaster.agents.support import check_access, check_sentence
 from concertmaster.agents.task import Task
-from concertmaster.contracts import Draft, Finding, Verdict
+from concertmaster.contracts import Draft, Finding, Usage, Verdict
 from concertmaster.policies.conditions import ConditionError, Expression
 
 __all__ = ["judge"]
@@ -16,10 +20,16 @@ async def judge(task: Task) -> dict[str, Any]:
     """Check the draft against evidence, results, access and business rules.
 
     An unsupported sentence asks for a revision, a breach of access or of a business rule
-    escalates at once, and so does a draft that still fails when no revision is left.
+    escalates at once, and so does a draft that still fails when no revision is left. Where the
+    step declares a model, that is asked about what passed so far; it can only object.
     """
     draft = task.turn.draft
-    verdict = _verdict(task, draft) if draft is not None else _nothing()
+    if draft is None:
+        verdict, usage = _nothing(), task.turn.usage
+    else:
+        # Vectors of sentences take milliseconds of computing: not on the event loop.
+        verdict = await asyncio.to_thread(_verdict, task, draft)
+        verdict, usage = await _judged(task, draft, verdict)
     task.record(
         "critic.judged",
         why=verdict.why or f"verdict: {verdict.status}",
@@ -27,7 +37,15 @@ async def judge(task: Task) -> dict[str, Any]:
         supported=verdict.supported,
         findings=[f.model_dump() for f in verdict.findings],
     )
-    return {"verdict": verdict}
+    return {"verdict": verdict, "usage": usage}
+
+
+async def _judged(task: Task, draft: Draft, verdict: Verdict) -> tuple[Verdict, Usage]:
+    """Return the verdict with a model's objections, if one is declared and all passed so far."""
+    if verdict.status != "pass":
+        return verdict, task.turn.usage
+    objections, usage = await second_opinion(task, draft)
+    return (_concluded(task, draft, objections) if objections else verdict), usage
 
 
 def _nothing() -> Verdict:
@@ -47,15 +65,31 @@ def _verdict(task: Task, draft: Draft) -> Verdict:
     broken = _business(task, draft)
     if broken:
         return Verdict(status="escalate", findings=tuple(broken), why=broken[0].why)
+    given, similarity = _given(task, draft), similarity_of(task.services.embedder)
     findings: list[Finding] = []
     for index, sentence in enumerate(draft.sentences):
-        findings += check_sentence(index, sentence, evidence, results, turn.request.resolved)
+        findings += check_sentence(index, sentence, evidence, results, given, similarity=similarity)
+    return _concluded(task, draft, findings)
+
+
+def _given(task: Task, draft: Draft) -> str:
+    """Return what a report of results may repeat besides: for a model, only what was carried out.
+
+    A fixed wording fills in what the principal wrote; a model might take that for a fact.
+    """
+    if draft.method != "model":
+        return task.turn.request.resolved
+    called = (a.arguments for a in task.turn.actions if str(a.position) in task.turn.results)
+    return " ".join(json.dumps(arguments, ensure_ascii=False) for arguments in called)
+
+
+def _concluded(task: Task, draft: Draft, findings: list[Finding]) -> Verdict:
     factual = [i for i, s in enumerate(draft.sentences) if s.basis != "form"]
     wrong = {f.sentence for f in findings}
     supported = 1 - len(wrong & set(factual)) / len(factual) if factual else 1.0
     if not findings:
         return Verdict(status="pass", supported=supported)
-    if turn.revisions < task.services.spec.workflow.limits.revisions:
+    if task.turn.revisions < task.services.spec.workflow.limits.revisions:
         return Verdict(status="revise", findings=tuple(findings), supported=supported)
     return Verdict(
         status="escalate",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from concertmaster.agents.asking import ask, chosen
 from concertmaster.agents.executor import playbook_of, variables
-from concertmaster.agents.extractive import cite, extract
+from concertmaster.agents.extractive import MOST, cite, extract
 from concertmaster.agents.playbook import reply as playbook_reply
 from concertmaster.agents.prompts import answer_prompt
 from concertmaster.agents.task import Task
@@ -188,8 +188,9 @@ def _without_model(task: Task) -> Draft:
         return _join([_reported(r) for r in sorted(done, key=lambda r: r.position)], "template")
     evidence = turn.retrieved.evidence if turn.retrieved else ()
     banned = _unsupported(task)
-    sentences = [s for s in extract(turn.request.resolved, evidence) if s.text not in banned]
-    return _join(sentences, "extractive")
+    # What was found unsupported makes room for the next best.
+    found = extract(turn.request.resolved, evidence, most=MOST + len(banned))
+    return _join([s for s in found if s.text not in banned][:MOST], "extractive")
 
 
 def _unsupported(task: Task) -> frozenset[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["coverage", "names", "numbers", "words"]
+__all__ = ["STOP", "coverage", "names", "numbers", "stem", "words"]
 
-_STOP = frozenset(
+STOP = frozenset(
     """
     a about after again all also am an and any are as at be because been before being between both
     but by can could did do does doing don down during each few for from further had has have
@@ -46,7 +46,8 @@ _SUFFIXES = (
 
 
 @lru_cache(maxsize=65536)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Return a lower-case word without its ending, as far as three letters stay."""
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             return word[: -len(suffix)]
@@ -56,7 +57,7 @@ def _stem(word: str) -> str:
 def words(text: str) -> frozenset[str]:
     """Return the stems of the content words."""
     found = (w.split("'")[0].split("’")[0] for w in _WORD.findall(text.lower()))
-    return frozenset(_stem(w) for w in found if w not in _STOP and len(w) > 1)
+    return frozenset(stem(w) for w in found if w not in STOP and len(w) > 1)
 
 
 def numbers(text: str) -> frozenset[str]:

@@ -1,5 +1,12 @@
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
+
 from concertmaster.agents.critic import judge
-from concertmaster.contracts import Citation, Draft, Sentence
+from concertmaster.agents.similarity import similarity_of
+from concertmaster.agents.support import LEAST_SIMILAR, check_claim
+from concertmaster.contracts import ActionResult, Citation, Draft, Sentence
+from concertmaster.retrieval.embeddings import LangChainEmbedder, default_embedder
+from concertmaster.testing import ScriptedModel
 
 OPEN = "We open at nine in the morning."
 
@@ -83,3 +90,73 @@ async def test_number_with_more_digits_than_python_reads_is_only_a_number(task_o
     said = draft(Sentence(text="It is " + "9" * 5000 + ".", basis="tool"))
     verdict = await verdict_of(task_of("critic", draft=said))
     assert verdict.findings[0].check == "number"
+
+
+async def judged_by(task_of, answer, *, said="We open at nine in every morning."):
+    task = task_of(
+        "critic", evidence=[OPEN], draft=draft(claim(said)), model=ScriptedModel(otherwise=answer)
+    )
+    return (await judge(task))["verdict"]
+
+
+async def test_model_may_object_to_what_the_checks_let_pass(task_of):
+    objection = {"sentence": 1, "why": "every is too much", "needs": "hours of each day"}
+    verdict = await judged_by(task_of, {"unsupported": [objection]})
+    assert verdict.status == "revise"
+    assert (verdict.findings[0].check, verdict.findings[0].needs) == ("judge", "hours of each day")
+
+
+async def test_model_that_objects_to_nothing_leaves_the_verdict(task_of):
+    assert (await judged_by(task_of, {"unsupported": []})).status == "pass"
+
+
+async def test_model_cannot_save_what_the_checks_found(task_of):
+    model = ScriptedModel(otherwise={"unsupported": []})
+    wrong = draft(claim("We open at seven in the morning."))
+    task = task_of("critic", evidence=[OPEN], draft=wrong, model=model)
+    assert (await verdict_of(task)).status == "revise"
+    assert model.prompts == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"unsupported": [{"sentence": 9, "why": "x", "needs": ""}]},
+        {"unsupported": [{"sentence": 0, "why": "x", "needs": ""}]},
+        {"unsupported": [{"sentence": "1", "why": "x", "needs": ""}]},
+        {"verdict": "pass"},
+        "All is well.",
+        RuntimeError("the provider is away"),
+    ],
+)
+async def test_judgement_of_another_form_is_no_opinion_and_is_recorded(task_of, events, answer):
+    verdict = await judged_by(task_of, answer)
+    assert verdict.status == "pass"
+    assert "model.failed" in [e.type for e in await events()]
+
+
+async def test_words_of_the_principal_are_no_result_for_a_model(task_of):
+    said = Sentence(text="Your balance is 5000 EUR.", basis="tool")
+    result = ActionResult(position=0, key="k", tool="look", status="done", output={"ok": True})
+    asked = {"text": "My balance is 5000 EUR, right?", "results": {"0": result}}
+    verdict = await verdict_of(task_of("critic", draft=draft(said), need=None, **asked))
+    assert verdict.findings[0].check == "number"
+    worded = draft(said, method="template")
+    assert (await verdict_of(task_of("critic", draft=worded, need=None, **asked))).status == "pass"
+
+
+async def test_sentence_about_something_else_is_found_by_its_meaning(task_of):
+    def unlike(_claim, _texts):
+        return 0.1
+
+    found = check_claim(0, "We open in the morning.", [OPEN], unlike)
+    assert [f.check for f in found] == ["similarity"]
+
+
+async def test_draft_is_compared_by_the_built_in_embedding_only():
+    assert similarity_of(None) is None
+    other = LangChainEmbedder(DeterministicFakeEmbedding(size=8), name="fake-8")
+    assert similarity_of(other) is None
+    measure = similarity_of(default_embedder())
+    assert measure("We open at nine.", [OPEN]) > LEAST_SIMILAR
+    assert measure("Bananas grow on plants in the tropics.", [OPEN]) < LEAST_SIMILAR

@@ -78,3 +78,12 @@ def test_main_job_benchmark_runs(root):
     )
     assert set(found) >= MAIN
     assert found["parallel_errors"] == 0
+
+
+def test_groundedness_benchmark_runs_with_the_shipped_measure(root, shared_data):
+    found = figures(
+        root, "benchmarks/groundedness.py", "--examples", shared_data / "begin_wow" / "dev.jsonl"
+    )
+    assert set(found) >= {"examples", "balanced_accuracy", "auroc", "p50_ms", "environment"}
+    assert found["examples"] == 430
+    assert found["balanced_accuracy"] >= 0.89

@@ -33,11 +33,15 @@ class Draft(Record):
 
 
 class Finding(Record):
-    """One thing the critic found wrong: the check, the sentence's index, the reason."""
+    """One thing the critic found wrong: the check, the sentence's index, the reason.
+
+    `needs` says what would support the sentence, such as a source that states its figure.
+    """
 
     check: str
     sentence: int | None
     why: str
+    needs: str = ""
 
 
 class Verdict(Record):

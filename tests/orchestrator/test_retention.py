@@ -8,7 +8,7 @@ import pytest
 import concertmaster as cm
 from concertmaster.audit.checking import check_home
 from concertmaster.contracts.retention import RetentionSpec
-from concertmaster.errors import ApprovalUnknown, RequestError, UnknownRun
+from concertmaster.errors import ApprovalUnknown, RequestError, ThreadForbidden, UnknownRun
 from concertmaster.orchestrator.auditing import places_of
 from concertmaster.orchestrator.home import DATABASE
 
@@ -337,6 +337,23 @@ async def test_erasing_a_person_after_retention_leaves_nothing_and_verifies(
         await whole(desk)
         with pytest.raises(RequestError):
             await desk.run("", principal="ana", thread="t")
+
+
+async def test_pruned_thread_can_still_be_erased_from_the_trail(workspace, home, declare, later):
+    people = workspace / "principals.yaml"
+    people.write_text(people.read_text() + "  - {id: olga, roles: [ops]}\n")
+    declare("retention: {threads: {after: 90d}}")
+    async with cm.open(workspace, home=home) as desk:
+        run = await paid(desk)
+        later(91)
+        await desk.prune()
+        assert await desk.events(run=run.id)
+        with pytest.raises(ThreadForbidden):
+            await desk.forget("t", by="ana", why="request 4711")
+        forgotten = await desk.forget("t", by="olga", why="request 4711")
+        assert (forgotten.runs, forgotten.events > 10) == (0, True)
+        assert await desk.events(run=run.id) == []
+        await whole(desk)
 
 
 def test_sync_face_prunes_too(workspace, home, later):

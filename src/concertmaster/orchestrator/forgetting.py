@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from concertmaster.agents.task import Services
 from concertmaster.audit import Trail
 from concertmaster.audit.erasing import erase_events, thread_digest
+from concertmaster.audit.retired import retired
 from concertmaster.contracts import FINAL, Outcome, Principal, RunRecord, plain_text
 from concertmaster.errors import RequestError, ThreadForbidden, UnknownRun
 from concertmaster.orchestrator.auditing import Signing
@@ -81,7 +82,7 @@ class Forgetting:
         return done
 
     async def _known(self, thread: str) -> list[RunRecord] | None:
-        """Return the runs of a thread, None if it was erased before."""
+        """Return the runs of a thread, none if retention has them, None if it was erased before."""
         try:
             return await self._runs.of_thread(thread)
         except UnknownRun:
@@ -89,6 +90,8 @@ class Forgetting:
             for event in await self._trail.events(types=["audit.erased"]):
                 if event.data.get("thread_digest") == told:
                     return None
+            if await self._trail.database.read(lambda c: retired(c, "thread", thread)):
+                return []  # Its events may be there still, and name the person.
             raise
 
     def _permit(self, records: list[RunRecord], by: Principal) -> None:

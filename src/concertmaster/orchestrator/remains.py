@@ -18,6 +18,7 @@ __all__ = [
     "erase_rows",
     "erase_runs",
     "keyed",
+    "measures",
     "owned_bytes",
     "purge",
     "references",
@@ -145,19 +146,35 @@ def _blank_effects(connection: sqlite3.Connection, wanted: Wanted, more: str) ->
     )
 
 
-def owned_bytes(connection: sqlite3.Connection, wanted: Wanted) -> int:
-    """Return how many bytes the rows with these ids hold, without what stores them."""
-    total = 0
+def measures(connection: sqlite3.Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Return a statement for each table that adds up the bytes of rows, and by which ids."""
+    found = []
     for table, columns in keyed(connection).items():
-        limits = [(c, json.dumps(wanted[kind])) for c, kind in columns.items() if wanted.get(kind)]
-        if not limits:
-            continue
         rows = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
         size = " + ".join(f'coalesce(length(CAST("{row["name"]}" AS BLOB)), 0)' for row in rows)
-        clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c, _ in limits)
+        clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c in columns)
         sql = f'SELECT coalesce(sum({size}), 0) FROM "{table}" WHERE {clause}'
-        total += connection.execute(sql, [value for _, value in limits]).fetchone()[0]
-    return total
+        found.append((sql, tuple(columns.values())))
+    return found
+
+
+def owned_bytes(
+    connection: sqlite3.Connection,
+    wanted: Wanted,
+    measured: Iterable[tuple[str, tuple[str, ...]]],
+) -> int:
+    """Return how many bytes the rows with these ids hold, without what stores them.
+
+    Args:
+        connection: for reading.
+        wanted: the ids.
+        measured: the statements, made once for many.
+    """
+    texts = {kind: json.dumps(ids) for kind, ids in wanted.items()}
+    return sum(
+        connection.execute(sql, [texts.get(kind, "[]") for kind in kinds]).fetchone()[0]
+        for sql, kinds in measured
+    )
 
 
 def references(

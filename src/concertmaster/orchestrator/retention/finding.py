@@ -20,7 +20,7 @@ __all__ = ["ACTOR", "BATCH", "IN_DOUBT", "UNFINISHED", "WAITS", "Doomed", "Finde
 ACTOR = "retention"
 """Who the trail says did it."""
 
-BATCH = 4 * 2**20
+BATCH = 2**20
 """Bytes after which a transaction takes no more, so that nobody waits long for the database."""
 
 UNFINISHED = "a run is not over"

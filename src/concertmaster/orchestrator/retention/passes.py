@@ -258,12 +258,14 @@ class _Pass:
 
     async def _through(self, finder: Finder, tally: _Tally, dry_run: bool) -> None:
         after: Any = None
+        due = False
         while not self._whole.stopped:
             if dry_run:
                 page = await self._found(finder, after)
                 self._gone.update(d.key for d in page.doomed if isinstance(d.key, str))
             else:
-                page = await self._removed(finder, after)
+                page = await self._removed(finder, after, due)
+                due = bool(page.doomed)
             tally.add(page)
             after = page.after
             if after is None:
@@ -273,8 +275,11 @@ class _Pass:
     async def _found(self, finder: Finder, after: Any) -> Page:
         return await self._database.read(lambda c: finder.find(c, after, self._gone))
 
-    async def _removed(self, finder: Finder, after: Any) -> Page:
-        """Find and remove one page. A page on which nothing is due takes no lock."""
+    async def _removed(self, finder: Finder, after: Any, due: bool) -> Page:
+        """Find and remove one page.
+
+        Unless something was due on the page before, it is only looked at first, without a lock.
+        """
 
         def work(connection: sqlite3.Connection) -> Page:
             page = finder.find(connection, after)
@@ -282,9 +287,10 @@ class _Pass:
                 finder.remove(connection, page.doomed, self._trail)
             return page
 
-        page = await self._database.read(lambda c: finder.find(c, after))
-        if not page.doomed:
-            return page
+        if not due:
+            page = await self._database.read(lambda c: finder.find(c, after))
+            if not page.doomed:
+                return page
         async with self._whole.holding():
             return await self._database.write(work)
 
@@ -331,7 +337,9 @@ def _vacuum_mode(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _give_back(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    # One at a time: a pragma without columns is stepped once only, whatever number it is given.
+    for _ in range(_PAGES):
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def _streams(connection: sqlite3.Connection) -> list[str]:

@@ -11,7 +11,13 @@ from typing import Any
 from concertmaster.audit import Trail
 from concertmaster.audit.retired import retire
 from concertmaster.contracts import FINAL
-from concertmaster.orchestrator.remains import erase_runs, owned_bytes, references, rows_of
+from concertmaster.orchestrator.remains import (
+    erase_runs,
+    measures,
+    owned_bytes,
+    references,
+    rows_of,
+)
 from concertmaster.orchestrator.retention.files import retire_files
 from concertmaster.orchestrator.retention.finding import Doomed, Page, Term, full, told
 from concertmaster.orchestrator.retention.needed import needed_runs
@@ -65,6 +71,10 @@ class _ByRun:
 class Runs(_ByRun):
     """Whole runs; the newest one of a thread stays."""
 
+    def __init__(self, term: Term) -> None:
+        super().__init__(term)
+        self._measured: list[tuple[str, tuple[str, ...]]] = []
+
     def _rows(self, connection: sqlite3.Connection, after: int) -> list[sqlite3.Row]:
         newer = self.term.most or 1
         return connection.execute(
@@ -83,7 +93,8 @@ class Runs(_ByRun):
         return self.term.rule(old=False) if many else None
 
     def _size(self, connection: sqlite3.Connection, row: sqlite3.Row) -> int:
-        return owned_bytes(connection, rows_of(connection, (), [row["id"]]))
+        self._measured = self._measured or measures(connection)
+        return owned_bytes(connection, rows_of(connection, (), [row["id"]]), self._measured)
 
     def remove(
         self, connection: sqlite3.Connection, doomed: Sequence[Doomed], trail: Trail

@@ -14,7 +14,13 @@ from typing import Any
 from concertmaster.audit import Trail
 from concertmaster.audit.retired import retire
 from concertmaster.orchestrator.checkpoints import ASIDE
-from concertmaster.orchestrator.remains import erase_rows, owned_bytes, references, rows_of
+from concertmaster.orchestrator.remains import (
+    erase_rows,
+    measures,
+    owned_bytes,
+    references,
+    rows_of,
+)
 from concertmaster.orchestrator.retention.files import retire_files
 from concertmaster.orchestrator.retention.finding import Doomed, Page, Term, full, told
 from concertmaster.orchestrator.retention.moments import first_id_at
@@ -45,6 +51,7 @@ class Threads:
             (*(after or ("", "")), _SCANNED),
         ).fetchall()
         needed = needed_threads(connection, [row["id"] for row in rows])
+        measured = measures(connection)
         doomed: list[Doomed] = []
         kept: Counter[str] = Counter()
         for row in rows:
@@ -54,7 +61,7 @@ class Threads:
             if rule is not None and row["id"] in needed:
                 kept[needed[row["id"]]] += 1
             elif rule is not None:
-                size = owned_bytes(connection, _wanted(connection, row["id"]))
+                size = owned_bytes(connection, _wanted(connection, row["id"]), measured)
                 doomed.append(Doomed(key=row["id"], rule=rule, bytes=size))
             if full(doomed):
                 break
@@ -121,12 +128,12 @@ class Strays:
                 (json.dumps(names),),
             )
         }
-        bound = first_id_at(self.term.moment)
+        bound, measured = first_id_at(self.term.moment), measures(connection)
         doomed: list[Doomed] = []
         for row in rows:
             after = row["thread_id"]
             if row["last"] < bound and after.removeprefix(ASIDE) not in known:
-                size = owned_bytes(connection, {"thread": [after]})
+                size = owned_bytes(connection, {"thread": [after]}, measured)
                 doomed.append(Doomed(key=after, rule=self.term.rule(old=True), bytes=size))
             if full(doomed):
                 break

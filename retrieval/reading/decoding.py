@@ -94,8 +94,8 @@ def _line_by_line(content: bytes) -> str | None:
 
 
 def _western(content: bytes) -> str:
-    # Five bytes are free in windows-1252 and control characters in latin-1.
-    return "".join(bytes([b]).decode(_WESTERN, "ignore") for b in content)
+    # Five bytes stand for nothing in windows-1252.
+    return content.decode(_WESTERN, "ignore")
 
 
 def _guessed(content: bytes, at: int) -> str:

@@ -37,16 +37,17 @@ def _without_comments(text: str) -> tuple[str, int]:
     if "<!--" not in text:
         return text, 0
     kept: list[str] = []
-    fence, found, at = "", 0, 0
+    fence, found, at, end = "", 0, 0, 0
     while at < len(text):
-        end = text.find("\n", at) + 1 or len(text)
-        line = text[at:end]
-        opening = _FENCE.match(line)
+        opening = None
+        if at >= end:  # A line begins; looked for once a line, however many comments it has.
+            end = text.find("\n", at) + 1 or len(text)
+            opening = _FENCE.match(text, at, end)
         start = -1 if fence or opening else text.find("<!--", at, end)
         if opening and (not fence or opening[1] == fence):
             fence = "" if fence else opening[1]
         if start < 0 or text.count("`", at, start) % 2:
-            kept.append(line)
+            kept.append(text[at:end])
             at = end
             continue
         kept.append(text[at:start])

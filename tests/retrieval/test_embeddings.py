@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
-from concertmaster.errors import KnowledgeError
+from concertmaster.contracts import ANONYMOUS as ANYBODY
+from concertmaster.contracts.spec import EmbeddingSpec
+from concertmaster.errors import ConfigError, IndexMismatch, KnowledgeError
 from concertmaster.retrieval import embeddings
 from concertmaster.retrieval.embeddings import (
     LangChainEmbedder,
     MiniLM,
     default_embedder,
     embed_all,
+    embedder_of,
 )
 
 
@@ -121,3 +124,76 @@ def test_embedder_that_fails_is_named_and_the_texts_are_not(returned: object) ->
         embed_all(LangChainEmbedder(Failing(returned), name="bad"), ["secret words", "more"])
     assert "the embedder bad" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+class Asymmetric:
+    """A LangChain embedding that embeds questions otherwise than passages."""
+
+    def __init__(self, size: int = 8, turn: int = 1) -> None:
+        self.size, self.turn, self.asked = size, turn, []
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self._vector(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        self.asked.append(text)
+        return self._vector(text.removeprefix("Q: "))
+
+    def _vector(self, text: str) -> list[float]:
+        row = [0.01] * self.size
+        for letter in text.lower():
+            row[ord(letter) * self.turn % self.size] += 1.0
+        return row
+
+
+async def test_questions_go_through_embed_query(opened, document) -> None:
+    inner = Asymmetric()
+    knowledge = opened(embedder=LangChainEmbedder(inner, name="a", relevant=0.1))
+    await knowledge.ingest([document("a", "Alpha cards.")])
+    assert inner.asked == []
+    await knowledge.retrieve("Which cards?", ANYBODY)
+    assert inner.asked == ["Which cards?"]
+
+
+async def test_other_model_under_the_same_name_is_refused(opened, document) -> None:
+    first = opened(embedder=LangChainEmbedder(Asymmetric(), name="same"))
+    await first.ingest([document("a", "Alpha cards.")])
+    first.close()
+    changed = opened(embedder=LangChainEmbedder(Asymmetric(turn=3), name="same"))
+    with pytest.raises(IndexMismatch, match="another model than the one that is now called same"):
+        await changed.retrieve("Which cards?", ANYBODY)
+    with pytest.raises(IndexMismatch, match="--rebuild"):
+        await changed.ingest([document("a", "Alpha cards."), document("b", "Beta loans.")])
+    changed.close()
+    same = opened(embedder=LangChainEmbedder(Asymmetric(), name="same"))
+    assert (await same.retrieve("Which cards?", ANYBODY)).documents == ("a",)
+
+
+async def test_other_dimension_under_the_same_name_is_refused(opened, document) -> None:
+    first = opened(embedder=LangChainEmbedder(Asymmetric(), name="same"))
+    await first.ingest([document("a", "Alpha cards.")])
+    first.close()
+    other = opened(embedder=LangChainEmbedder(Asymmetric(size=9), name="same"))
+    with pytest.raises(IndexMismatch):
+        await other.retrieve("Which cards?", ANYBODY)
+
+
+def test_class_is_made_as_the_workspace_describes_it() -> None:
+    spec = EmbeddingSpec(
+        model="langchain_core.embeddings:DeterministicFakeEmbedding",
+        arguments={"size": 12},
+        name="fake-12",
+        relevant=0.2,
+    )
+    made = embedder_of(spec)
+    assert (made.name, made.dimension, made.relevant) == ("fake-12", 12, 0.2)
+    assert embedder_of(None) is default_embedder()
+
+
+@pytest.mark.parametrize(
+    "model", ["no_such_package:Thing", "langchain_core.embeddings:Nothing", "pathlib:Path"]
+)
+def test_embedding_that_cannot_be_made_is_named_without_its_arguments(model: str) -> None:
+    with pytest.raises(ConfigError, match=model.partition(":")[0]) as caught:
+        embedder_of(EmbeddingSpec(model=model, arguments={"api_key": "s3cret-key"}))
+    assert "s3cret-key" not in str(caught.value)

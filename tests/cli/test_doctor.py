@@ -198,3 +198,18 @@ def test_call_in_doubt_is_settled_with_the_command_that_is_named(cli, ask, works
     assert cli(*settle).exit_code == 2
     assert codes(ask("doctor", workspace)[0]) == set()
     assert cli("audit", "verify").exit_code == 0
+
+
+def test_commands_that_tell_of_a_run_do_so_also_if_its_row_is_gone(cli, ask, workspace):
+    run, _ = ask("run", workspace, "refund 20 euros for order 1042", "--as", "ana")
+    place = home_of(workspace)
+    change(place, "DELETE FROM effects")
+    change(place, "DELETE FROM runs")
+    document, _ = ask("doctor", workspace)
+    assert {"run.missing", "call.missing"} <= codes(document)
+    for finding in document["homes"][0]["findings"]:
+        if finding["code"] in ("run.missing", "call.missing"):
+            told = cli(*finding["command"].split()[1:])
+            assert told.exit_code == 0, told.stderr
+            assert run["run"] in finding["command"]
+            assert "concertmaster.effect.done" in told.stdout

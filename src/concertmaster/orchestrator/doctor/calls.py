@@ -103,11 +103,12 @@ def _against_the_trail(seen: Snapshot, commands: Commands) -> Iterator[Finding]:
         what = _difference(seen, row, last.get(place))
         if what is not None:
             code, words = what
-            yield _contradiction(code, words, place, row.begun, commands)
+            yield _contradiction(code, words, place, row.begun, _trail(seen, place[0], commands))
     for place, told in last.items():
         if place not in rows and _id(*place) not in unreadable:
             words = f"The trail tells of a call that is {told.status}, and the ledger has none."
-            yield _contradiction("call.missing", words, place, told.time, commands)
+            command = _trail(seen, place[0], commands)
+            yield _contradiction("call.missing", words, place, told.time, command)
 
 
 def _difference(seen: Snapshot, row: EffectRecord, told: Told | None) -> tuple[str, str] | None:
@@ -138,7 +139,7 @@ def _was_erased(seen: Snapshot, row: EffectRecord) -> bool:
 
 
 def _contradiction(
-    code: str, words: str, place: tuple[str, int], since: str, commands: Commands
+    code: str, words: str, place: tuple[str, int], since: str, command: str
 ) -> Finding:
     return Finding(
         code=code,
@@ -148,8 +149,12 @@ def _contradiction(
         what=words,
         since=since,
         mend=_CHANGED,
-        command=commands.why(place[0]),
+        command=command,
     )
+
+
+def _trail(seen: Snapshot, run: str, commands: Commands) -> str:
+    return commands.why(run) if run in seen.columns else commands.told(run)
 
 
 def _id(run: str, position: int) -> str:

@@ -51,6 +51,10 @@ class Commands:
         """Return what tells a run in sentences."""
         return self._line("audit", "why", run)
 
+    def told(self, run: str) -> str:
+        """Return what gives the events of a run whose row is gone."""
+        return self._line("audit", "export", "--run", run)
+
     def verify(self) -> str:
         """Return what names every event of the trail that is not as it was written."""
         return self._line("audit", "verify")

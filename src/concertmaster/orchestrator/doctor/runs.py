@@ -31,8 +31,8 @@ def check_runs(seen: Snapshot, commands: Commands) -> Iterator[Finding]:
             what="The trail tells that it began, and it is not in the table; its row was taken"
             " away from outside.",
             since=began,
-            mend="restore a backup that has it",
-            command=commands.why(id_),
+            mend="see what the trail tells of it, and restore a backup that has it",
+            command=commands.told(id_),
         )
     threads: dict[str, list[RunRecord]] = defaultdict(list)
     for run in seen.runs:

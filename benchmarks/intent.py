@@ -5,6 +5,7 @@
 Files are JSON lines of `text, intent`; the intent is null for messages out of scope. The threshold
 of scope is chosen on `--val`, never on `--test`. Without `--test`, each half of `--val` is measured
 with the threshold of the other one; without both, `--train` is cross-validated in five parts.
+`train_s` is the longest training, vectors included; what parts share is embedded in the first.
 What is measured is the model that desks use. An in-scope message that is refused counts as wrong.
 """
 
@@ -26,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 
 from concertmaster.models.classifier import IntentModel, Scores
+from concertmaster.models.intent_trials import calibration_error
 from concertmaster.retrieval.embeddings import default_embedder
 
 Row = tuple[str, str | None]
@@ -34,15 +36,17 @@ _COST = 0.007
 _FOLDS = 5
 _POINTS = 21
 _CHUNK = 64
+_VECTORS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A message, what it wanted, and what the model made of it in how many milliseconds."""
+    """A message with its intent, what the model made of it, and the milliseconds that took."""
 
     row: Row
     scores: Scores
     ms: float
+    cpu_ms: float
 
     @property
     def right(self) -> bool:
@@ -66,7 +70,7 @@ def main() -> None:
     train = _read(options.train)
     val = _read(options.val) if options.val else []
     seen: list[Seen] = []
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
     if options.test:
         parts = [(train, val, _read(options.test))]
         split = "test"
@@ -75,14 +79,15 @@ def main() -> None:
         parts = [(train, halves[0], halves[1]), (train, halves[1], halves[0])]
         split = "halves of val, each with the threshold of the other"
     else:
-        parts = [(*_fold(train, n), []) for n in range(_FOLDS)]
-        parts = [(kept, [], held) for kept, held, _ in parts]
+        parts = [_fold(train, number) for number in range(_FOLDS)]
         split = f"train, cross-validated in {_FOLDS} parts"
     for rows, held, test in parts:
         model, seconds = _trained(rows, held, options.cost)
         times.append(seconds)
         seen += _classified(model, test)
-    report(f"Intents: {split}", {"split": split, **_figures(seen, max(times))})
+    report(
+        f"Intents: {split}", {"split": split, **_figures(seen, *map(max, zip(*times, strict=True)))}
+    )
 
 
 def _read(path: Path) -> list[Row]:
@@ -91,13 +96,16 @@ def _read(path: Path) -> list[Row]:
 
 
 def _fold(rows: Sequence[Row], number: int) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return what one part of a cross-validation trains on, calibrates on (nothing), and tests."""
     order = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
     kept = [row for row, at in zip(rows, order, strict=True) if at != number]
-    return kept, [row for row, at in zip(rows, order, strict=True) if at == number], []
+    return kept, [], [row for row, at in zip(rows, order, strict=True) if at == number]
 
 
-def _trained(rows: Sequence[Row], held: Sequence[Row], cost: float) -> tuple[IntentModel, float]:
-    """Return a model and the seconds that it took, vectors included."""
+def _trained(
+    rows: Sequence[Row], held: Sequence[Row], cost: float
+) -> tuple[IntentModel, tuple[float, float]]:
+    """Return a model and the seconds that it took, of wall and CPU, vectors included."""
     examples: dict[str, list[str]] = {}
     for text, intent in rows:
         if intent is not None:
@@ -105,29 +113,33 @@ def _trained(rows: Sequence[Row], held: Sequence[Row], cost: float) -> tuple[Int
     strange = [text for text, intent in rows if intent is None]
     embedder = default_embedder()
     embedder.embed(["warm"])
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
+    model = IntentModel.train(examples, strange, _embed, embedder.name, held=held, cost=cost)
+    return model, (time.perf_counter() - start, time.process_time() - cpu)
 
-    def embed(texts: Sequence[str]) -> Any:
-        if len(texts) < _CHUNK:
-            return embedder.embed(texts)
-        chunks = [texts[at : at + _CHUNK] for at in range(0, len(texts), _CHUNK)]
-        bar = track(chunks, description="vectors", console=_CONSOLE)
-        return np.concatenate([embedder.embed(chunk) for chunk in bar])
 
-    model = IntentModel.train(examples, strange, embed, embedder.name, held=held, cost=cost)
-    return model, time.perf_counter() - start
+def _embed(texts: Sequence[str]) -> Any:
+    """Return vectors; what parts of one measurement have in common is embedded once."""
+    if len(texts) == 1:
+        return default_embedder().embed(texts)
+    new = [text for text in dict.fromkeys(texts) if text not in _VECTORS]
+    chunks = [new[at : at + _CHUNK] for at in range(0, len(new), _CHUNK)]
+    for chunk in track(chunks, description="vectors", console=_CONSOLE):
+        _VECTORS.update(zip(chunk, default_embedder().embed(chunk), strict=True))
+    return np.stack([_VECTORS[text] for text in texts])
 
 
 def _classified(model: IntentModel, rows: Sequence[Row]) -> list[Seen]:
     seen = []
     for row in track(rows, description="messages", console=_CONSOLE):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         scores = model.predict(row[0])
-        seen.append(Seen(row, scores, (time.perf_counter() - start) * 1000))
+        used = (time.process_time() - cpu) * 1000
+        seen.append(Seen(row, scores, (time.perf_counter() - start) * 1000, used))
     return seen
 
 
-def _figures(seen: Sequence[Seen], train_s: float) -> dict[str, Any]:
+def _figures(seen: Sequence[Seen], train_s: float, train_cpu_s: float) -> dict[str, Any]:
     known = {name for s in seen for name, _ in s.scores.ranked}
     inside = [s for s in seen if s.row[1] in known]
     outside = [s for s in seen if s.row[1] not in known]
@@ -145,10 +157,12 @@ def _figures(seen: Sequence[Seen], train_s: float) -> dict[str, Any]:
     else:
         figures |= {"accuracy": accuracy, "accuracy_with_scope": kept}
     figures |= {
-        "calibration_error": _calibration_error(inside),
+        "calibration_error": calibration_error([(s.scores.ranked[0][1], s.right) for s in inside]),
         "p50_ms": percentile([s.ms for s in seen], 0.5),
         "p95_ms": percentile([s.ms for s in seen], 0.95),
+        "cpu_p50_ms": percentile([s.cpu_ms for s in seen], 0.5),
         "train_s": train_s,
+        "train_cpu_s": train_cpu_s,
         "confusions": _confusions(inside),
     }
     return figures
@@ -183,19 +197,6 @@ def _curve(inside: Sequence[Seen], outside: Sequence[Seen]) -> list[dict[str, fl
             }
         )
     return points
-
-
-def _calibration_error(inside: Sequence[Seen]) -> float:
-    """Return the expected calibration error of the first probability, in ten bins."""
-    sure = np.array([s.scores.ranked[0][1] for s in inside])
-    right = np.array([s.right for s in inside])
-    bins = np.minimum((sure * 10).astype(int), 9)
-    gaps = [
-        abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
-        for b in range(10)
-        if (bins == b).any()
-    ]
-    return float(sum(gaps))
 
 
 def _confusions(inside: Sequence[Seen]) -> list[dict[str, Any]]:

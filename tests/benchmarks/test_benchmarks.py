@@ -87,3 +87,28 @@ def test_groundedness_benchmark_runs_with_the_shipped_measure(root, shared_data)
     assert set(found) >= {"examples", "balanced_accuracy", "auroc", "p50_ms", "environment"}
     assert found["examples"] == 430
     assert found["balanced_accuracy"] >= 0.89
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_intent_benchmark_runs_on_labelled_messages(root, shared_data, tmp_path, validated):
+    def some(name, intents):
+        lines = (shared_data / "clinc150" / name).read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        names = sorted({r["intent"] for r in rows if r["intent"]})[:intents]
+        kept = [r for n in names for r in [r for r in rows if r["intent"] == n][:10]]
+        kept += [r for r in rows if r["intent"] is None][:10] if validated else []
+        (tmp_path / name).write_text("\n".join(map(json.dumps, kept)))
+        return tmp_path / name
+
+    command = ["benchmarks/intent.py", "--train", some("train.jsonl", 4)]
+    wanted = {"p50_ms", "train_s", "environment"}
+    if validated:
+        val = some("val.jsonl", 4)
+        command += ["--val", val, "--test", val]
+        wanted |= {"in_scope_accuracy", "oos_recall", "auroc", "curve"}
+    else:
+        wanted |= {"accuracy"}
+    told = figures(root, *command)
+    assert wanted <= set(told)
+    assert told["in_scope"] == 40
+    assert all(0 <= told[key] <= 1 for key in wanted & {"in_scope_accuracy", "auroc", "accuracy"})

@@ -149,10 +149,9 @@ class Server:
 
 def _sessions(client: Any) -> list[Any]:
     """Return the HTTP sessions of a client: its own, and that of its administrative twin."""
-    servers = [
-        getattr(c, "_server", None) for c in (client, getattr(client, "_admin_client", None))
-    ]
-    return [s._session for s in servers if hasattr(s, "_session")]
+    clients = (client, getattr(client, "_admin_client", None))
+    servers = [getattr(c, "_server", None) for c in clients]
+    return [session for s in servers if (session := getattr(s, "_session", None)) is not None]
 
 
 def place_of(spec: ChromaSpec | None, folder: Path) -> Place:

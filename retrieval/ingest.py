@@ -27,7 +27,8 @@ _LINE = re.compile(r":\d+$")
 class IngestReport:
     """What an ingest did: numbers of documents, and of passages (`chunks`) embedded.
 
-    `remarks` tell what was left out of documents that were taken in, or guessed.
+    `remarks` tell what was left out of documents that were taken in, or guessed. `lapsed` are the
+    documents that are not valid today, told when that changed.
     """
 
     added: int = 0
@@ -36,6 +37,7 @@ class IngestReport:
     unchanged: int = 0
     skipped: tuple[Skipped, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    lapsed: tuple[Remark, ...] = ()
     chunks: int = 0
     seconds: float = 0.0
 

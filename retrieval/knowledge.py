@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from concertmaster.contracts import Principal, Retrieved, now
@@ -26,6 +27,7 @@ from concertmaster.retrieval.passage import Passage
 from concertmaster.retrieval.search import Search
 from concertmaster.retrieval.snapshot import Snapshot
 from concertmaster.retrieval.store import Store
+from concertmaster.retrieval.validity import lapses
 from concertmaster.retrieval.vectors import VectorStore
 
 __all__ = ["Document", "IngestReport", "Knowledge", "Skipped", "load"]
@@ -141,7 +143,7 @@ class Knowledge:
         """
         async with self._ingesting:
             documents, skipped = await asyncio.to_thread(_documents, given, self._spec)
-            return await ingest(
+            report = await ingest(
                 self._store,
                 self._vectors,
                 self._embedder,
@@ -150,6 +152,9 @@ class Knowledge:
                 progress=progress,
                 prune=prune,
             )
+            today = day(now().date())
+            lapsed = await asyncio.to_thread(lapses, self._store, today, self._spec.default_owner)
+            return replace(report, lapsed=lapsed)
 
     async def retrieve(
         self, query: str, principal: Principal, *, numbers_from: int = 1

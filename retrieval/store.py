@@ -124,6 +124,15 @@ class Store:
         )
         return Rights.of(rows[0]) if rows else None
 
+    def outside(self, today: int) -> list[tuple[str, str | None, int, int]]:
+        """Return id, owner, first and last day of the documents that are not valid on a day."""
+        rows = self._read(
+            "SELECT id, owner, valid_from, valid_until FROM documents"
+            " WHERE valid_from > ? OR valid_until < ? ORDER BY id",
+            (today, today),
+        )
+        return [(r["id"], r["owner"], r["valid_from"], r["valid_until"]) for r in rows]
+
     def text(self, document: str, version: str) -> str | None:
         """Return the text of a document version, or None if it is gone."""
         rows = self._read(

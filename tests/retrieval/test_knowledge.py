@@ -3,7 +3,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -124,6 +124,24 @@ async def test_documents_are_valid_from_their_first_to_their_last_day(opened, do
     assert found.documents == ("now",)
     readable = [d.id for d in (current, old, new) if knowledge.may_read(d.id, d.version, ANA)]
     assert readable == ["now"]
+
+
+async def test_documents_that_are_not_valid_are_told_with_their_owners_until_known(
+    opened, document
+) -> None:
+    knowledge = opened()
+    ever = document("ever", "The fee is four.")
+    old = document("old", "The fee was three.", valid_until=date(2020, 2, 29), owner="cards")
+    new = document("new", "The fee will be five.", valid_from=date(2999, 1, 1))
+    report = await knowledge.ingest([ever, old, new])
+    assert [(r.source, r.what) for r in report.lapsed] == [
+        ("new", "is not valid before 2999-01-01; its owner is desk"),
+        ("old", "expired on 2020-02-29; its owner is cards"),
+    ]
+    assert (await knowledge.ingest([ever, old, new])).lapsed == ()
+    assert [r.source for r in (await knowledge.ingest([ever, new])).lapsed] == ["new"]
+    assert (await knowledge.ingest([ever])).lapsed == ()
+    assert [r.source for r in (await knowledge.ingest([ever, old])).lapsed] == ["old"]
 
 
 async def test_may_read_and_text_ask_for_this_version_and_principal(opened, library) -> None:

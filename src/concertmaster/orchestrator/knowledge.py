@@ -204,11 +204,15 @@ def tell_ingest(trail: Trail, report: IngestReport | None) -> None:
     if report is None:
         return
     counts = {k: getattr(report, k) for k in ("added", "updated", "deleted", "unchanged")}
-    if not (report.added or report.updated or report.deleted or report.skipped):
+    changed = report.added or report.updated or report.deleted
+    if not (changed or report.skipped or report.lapsed):
         return
     left_out = [f"{s.source}: {s.why}" for s in report.skipped]
     for told in left_out[:_MOST_TOLD]:
         _LOG.warning("left out of the index: %s", told)
+    lapsed = [f"{r.source}: {r.what}" for r in report.lapsed]
+    for told in lapsed[:_MOST_TOLD]:
+        _LOG.warning("found by nobody today: %s", told)
     trail.emit(
         "knowledge.ingested",
         why=", ".join(f"{number} {what}" for what, number in counts.items()),
@@ -217,6 +221,7 @@ def tell_ingest(trail: Trail, report: IngestReport | None) -> None:
         skipped=len(left_out),
         left_out=left_out[:_MOST_TOLD],
         remarks=[f"{r.source}: {r.what}" for r in report.remarks[:_MOST_TOLD]],
+        lapsed=lapsed[:_MOST_TOLD],
         passages=report.chunks,
     )
 

@@ -140,6 +140,7 @@ def test_run_whose_details_are_gone_is_told_in_words(cli, ask, workspace, declar
     assert ask("runs", "list", "--status", "all")[0] == []
     missing = cli("threads", "show", "t")
     assert missing.exit_code == 2
+    assert "thread 't' was removed by retention" in missing.stderr
     assert cli("audit", "why", "run-none").exit_code == 2
 
 
@@ -156,6 +157,20 @@ def test_run_of_a_pruned_thread_is_told_from_the_trail(cli, ask, workspace, decl
     events = ask("audit", "show", "--type", "retention.pruned")[0]
     assert [e["id"] for e in events] == [event]
     assert json.dumps(sentences).count(SMALL) == 0
+
+
+def test_late_decision_is_told_that_the_approval_is_gone(cli, ask, workspace, waiting, later):
+    _, id_ = waiting
+    assert ask("prune", workspace, "--older-than", "1s")[0][0]["number"] == 0
+    later(31)
+    ask("prune", workspace, "--older-than", "30d")
+    assert ask("approvals", "show", id_)[0]["status"] == "pending"
+    assert cli("approvals", "reject", id_, "--as", "li", "--reason", "no").exit_code == 0
+    later(62)
+    ask("prune", workspace, "--older-than", "30d")
+    late = cli("approvals", "approve", id_, "--as", "li")
+    assert late.exit_code == 2
+    assert f"approval '{id_}' was settled, and removed by retention" in late.stderr
 
 
 def test_bounds_asked_for_stand_in_place_of_those_declared():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from concertmaster.audit import Trail
+from concertmaster.audit.retired import retired
 from concertmaster.cli.console import complain
 from concertmaster.cli.places import chosen_homes
 from concertmaster.contracts import Approval, AuditEvent, RunRecord
@@ -21,6 +23,7 @@ from concertmaster.storage import Database
 
 __all__ = ["Records", "find_approval", "find_run", "find_thread", "opened"]
 
+_REMOVED = "removed by retention"
 _WORKSPACES = (
     "SELECT DISTINCT workspace FROM audit_events"
     " UNION SELECT DISTINCT json_extract(record, '$.workspace') FROM runs"
@@ -145,6 +148,13 @@ async def find_approval(places: Sequence[Records], id_: str) -> tuple[Records, A
         for approval in await records.approvals():
             if approval.id == id_:
                 return records, approval
+    for records in places:
+        gone = await records.database.read(partial(retired, kind="approval", id_=id_))
+        if gone is not None:
+            raise ApprovalUnknown(
+                f"approval {id_[:40]!r} was settled, and {gone}",
+                hint="`concertmaster audit show --type approval.answered` may tell who decided",
+            )
     raise ApprovalUnknown(
         f"there is no approval {id_[:40]!r} {_where(places)}",
         hint="`concertmaster approvals list --status all` shows those that exist",
@@ -160,8 +170,9 @@ async def find_run(places: Sequence[Records], id_: str) -> tuple[Records, RunRec
     for records in places:
         try:
             return records, await records.run(id_)
-        except UnknownRun:
-            continue
+        except UnknownRun as error:
+            if _REMOVED in error.message:
+                raise
     raise UnknownRun(
         f"there is no run {id_[:60]!r} {_where(places)}",
         hint="`concertmaster runs list --status all` shows those that exist",
@@ -175,11 +186,14 @@ async def find_thread(places: Sequence[Records], id_: str) -> tuple[Records, lis
         UnknownRun: none has it, or several do.
     """
     found = []
+    removed: UnknownRun | None = None
     for records in places:
         try:
             found.append((records, await records.thread(id_)))
-        except UnknownRun:
-            continue
+        except UnknownRun as error:
+            removed = error if _REMOVED in error.message else removed
+    if not found and removed is not None:
+        raise removed
     if not found:
         raise UnknownRun(
             f"there is no thread {id_[:60]!r} {_where(places)}",

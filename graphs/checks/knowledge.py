@@ -36,6 +36,11 @@ def check_knowledge(subject: Subject) -> Iterator[Problem]:
     if not faults:
         for index, path in enumerate(subject.workspace.knowledge):
             yield from _documents(subject, spec, path, ("workflow", "knowledge", "paths", index))
+        folder = subject.workspace.path or Path()
+        for tenant, own in spec.tenants.items():
+            for index, name in enumerate(own.paths):
+                at = ("workflow", "knowledge", "tenants", tenant, "paths", index)
+                yield from _documents(subject, spec, folder / name, at)
 
 
 def _rules(subject: Subject, spec: KnowledgeSpec) -> Iterator[Problem]:

@@ -4,6 +4,8 @@ import pytest
 
 import concertmaster as cm
 from concertmaster.errors import KnowledgeError
+from concertmaster.graphs.readiness import check
+from concertmaster.graphs.workspace import Workspace
 from concertmaster.testing import temporary_workspace
 
 from .test_leaks import Words, workflow  # noqa: TID252
@@ -79,3 +81,11 @@ async def test_answer_for_one_tenant_is_withheld_from_another_on_the_same_desk(
         moved = NORTH.model_copy(update={"tenant": "south"})
         with pytest.raises(cm.ConcertmasterError):
             await desk.run("And what was it again?", principal=moved, thread="t")
+
+
+def test_documents_of_tenants_are_checked_before_the_desk_opens(folder) -> None:
+    (folder / "north" / "own.md").unlink()
+    (folder / "north" / "bad.md").write_text("---\nid: bad\nreaders: [Staff]\n---\nText.")
+    told = [str(p) for p in check(Workspace.load(folder))]
+    assert any("'north' holds no documents" in one for one in told)
+    assert any("bad.md" in one and "Staff" in one for one in told)

@@ -17,12 +17,16 @@ VALUE_LIMIT = 16384
 """The largest list or object that is kept, in bytes of canonical JSON, its texts already cut."""
 
 
+_OBJECTS = (dict, Mapping)
+
+
 def bounded_text(text: str) -> str:
     """Return the text, or its beginning with the length and the digest of the whole.
 
     Lone surrogates, which no store holds, become `?`.
     """
-    text = text.encode("utf-8", "replace").decode()
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     if len(text) <= TEXT_LIMIT:
         return text
     whole = sha256(text.encode()).hexdigest()
@@ -35,6 +39,8 @@ def bounded(value: object) -> Any:
     Raises:
         ValueError: the value is not plain JSON.
     """
+    if value is None or type(value) is bool:
+        return value
     cut = _cut(value)
     if isinstance(cut, dict | list):
         size = len(canonical(cut))
@@ -48,7 +54,7 @@ def bounded(value: object) -> Any:
 def _cut(value: object) -> object:
     if isinstance(value, str):
         return bounded_text(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         return {bounded_text(str(key)): _cut(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_cut(item) for item in value]

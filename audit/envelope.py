@@ -26,7 +26,14 @@ def to_envelope(event: AuditEvent) -> str:
     `subject` is what the event is about: its run, else its thread, else its workspace. The
     sequence number is the store's and no part of the envelope.
     """
-    data = event.model_dump(mode="json", exclude={"id", "seq", "time", "type", "data"})
+    data = {
+        "workspace": event.workspace,
+        "thread": event.thread,
+        "run": event.run,
+        "actor": event.actor,
+        "on_behalf_of": event.on_behalf_of,
+        "why": event.why,
+    }
     return canonical(
         {
             "specversion": "1.0",

@@ -25,7 +25,7 @@ __all__ = [
     "unlinked",
 ]
 
-_EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?)"
+_EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
 _LINK = (
     "INSERT INTO audit_links (stream, n, id, type, time, previous, payload, hash)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -46,11 +46,9 @@ def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]
             last = _link(connection, stream, last, json.loads(text), payload)
     for text in envelopes:
         about = json.loads(text)
-        known = "SELECT 1 FROM audit_events WHERE id = ?"
-        if connection.execute(known, (about["id"],)).fetchone():
-            continue
         salt = token_bytes(SALT_BYTES)
-        connection.execute(_EVENT, (text, salt))
+        if connection.execute(_EVENT, (text, salt)).rowcount == 0:
+            continue
         last = _link(connection, stream, last, about, payload_digest(salt, text))
     return last
 

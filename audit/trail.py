@@ -186,7 +186,9 @@ class Trail:
             " ORDER BY seq LIMIT ?"
         )
         values.append(-1 if limit is None else max(limit, 0))
-        rows = await self.database.read(lambda c: c.execute(sql, values).fetchall())
+        few = run is not None or thread is not None or limit is not None
+        read = self.database.look if few else self.database.read
+        rows = await read(lambda c: c.execute(sql, values).fetchall())
         return [from_envelope(row["envelope"], row["seq"]) for row in rows]
 
 

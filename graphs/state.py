@@ -22,6 +22,7 @@ _WORST = Label(
     trust=Trust.untrusted, confidentiality=Confidentiality.restricted, sources=("unreadable",)
 )
 _INTEGERS = range(-(2**63), 2**63)
+_AS_IT_IS = frozenset({str, bool, float})
 
 
 def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def update_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(value: Any) -> Any:
     """Return a value as what a checkpoint can hold: integers beyond 64 bits become text."""
+    if value is None or type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, BaseModel):
         return _json(value.model_dump(mode="json"))
     if isinstance(value, int) and value not in _INTEGERS:

@@ -21,6 +21,7 @@ from concertmaster.tools.effect_records import Begun, Done, Fresh, InDoubt, Retr
 from concertmaster.tools.execution import run_tool
 from concertmaster.tools.journal import Journal, entry_of
 from concertmaster.tools.ledger import Ledger
+from concertmaster.tools.light import worked
 from concertmaster.tools.reconciling import Took, TookNot, Unknown, look_up
 from concertmaster.tools.withholding import withheld
 
@@ -128,7 +129,7 @@ class Carrier:
     async def _read(self, job: _Job) -> ActionResult:
         try:
             kept = await self._kept(job, await self._run(job))
-            reference, shown = await asyncio.to_thread(self.artifacts.store, kept)
+            reference, shown = await worked(self.artifacts.store, kept)
             result = _result(job, "done", output=shown, reference=reference)
         except (ToolError, StorageError) as error:
             result = _result(job, "failed", message=error.message)
@@ -202,7 +203,7 @@ class Carrier:
         """Record an effect, even if its result is too large to be stored."""
         kept = await self._kept(job, output)
         try:
-            reference, shown = await asyncio.to_thread(self.artifacts.store, kept)
+            reference, shown = await worked(self.artifacts.store, kept)
         except (ToolError, StorageError):
             reference, shown = None, preview(kept)
         await self.ledger.finish(
@@ -217,7 +218,7 @@ class Carrier:
             fields = ", ".join(job.withhold)
             why = f"the policies have {fields} taken out of what {job.tool.name} returns"
             self._tell(job, "value.redacted", why, fields=list(job.withhold), count=count)
-        cleaned = await asyncio.to_thread(self._redactor.redact_json, kept)
+        cleaned = await worked(self._redactor.redact_json, kept)
         if cleaned.found:
             why = f"taken out of what {job.tool.name} returned: {in_words(cleaned.found)}"
             kinds = {finding.kind: finding.count for finding in cleaned.found}

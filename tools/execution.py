@@ -13,6 +13,7 @@ from concertmaster.contracts import plain_text
 from concertmaster.errors import ToolError, ToolUncertain
 from concertmaster.tools.context import ToolContext
 from concertmaster.tools.declaration import Tool
+from concertmaster.tools.light import worked
 from concertmaster.tools.plain import NotPlain, plain_json
 from concertmaster.tools.threads import CallHung, CallStopped, bounded_call
 
@@ -86,7 +87,7 @@ async def _attempt(
 
 async def _kept(tool: Tool, returned: Any) -> Any:
     try:
-        return await asyncio.to_thread(plain_json, returned)
+        return await worked(plain_json, returned)
     except NotPlain as error:
         kind = ToolUncertain if tool.consequential else ToolError
         raise kind(f"{tool.name} returned what cannot be kept: {error}") from None

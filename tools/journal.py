@@ -74,7 +74,7 @@ class Journal:
             StorageError: the rows cannot be read.
         """
         waiting = [w for w in self._waiting.copy().values() if w.thread == thread]
-        found = await self._database.read(lambda connection: find(connection, run, thread))
+        found = await self._database.look(lambda connection: find(connection, run, thread))
         return _overlaid(found, waiting, run)
 
     def _store(self, connection: sqlite3.Connection) -> None:

@@ -259,7 +259,7 @@ class Ledger:
 
     async def _rows(self, clause: str, value: str) -> list[EffectRecord]:
         sql = f"SELECT * FROM effects WHERE {clause}"
-        rows = await self._database.read(lambda c: c.execute(sql, (value,)).fetchall())
+        rows = await self._database.look(lambda c: c.execute(sql, (value,)).fetchall())
         return [read_effect(row) for row in rows]
 
     def _settle(

@@ -1,9 +1,10 @@
-"""The accepted plan of a run, committed before anything of it acts."""
+"""The accepted plan of a run, committed no later than the intent of its first effect."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -41,13 +42,19 @@ _NEWEST = (
 class Plans:
     """The actions of each run by position. What was accepted once is never overwritten.
 
-    Given a trail, what waits there is stored with every plan: the reads from which its arguments
-    were taken are so never forgotten before the plan.
+    Given a trail, a plan waits in memory, where it counts at once, and is stored in the next
+    transaction in which the trail is: the one that writes down the intent of its first effect,
+    the request for an approval, or the end of the run, whichever comes first. So it is on disk
+    before anything of it takes effect or is shown to people, together with the reads from which
+    its arguments were taken. A process that dies before that has done nothing but read.
     """
 
     def __init__(self, database: Database, trail: Trail | None = None) -> None:
         self._database = database
-        self._trail = trail
+        self._waiting: dict[tuple[str, int], Action] = {}
+        self._later = trail is not None
+        if trail is not None:
+            trail.beside(self._store)
 
     async def save(self, run: str, step: str, actions: Sequence[Action]) -> None:
         """Add the accepted actions of a step, all or none; saving the same again does nothing.
@@ -62,21 +69,49 @@ class Plans:
                     f" not to {step!r}"
                 )
 
-        def work(connection: sqlite3.Connection) -> None:
-            for action in actions:
-                stored = _revisions(connection, run, action.position)
-                if not stored:
-                    _insert(connection, run, 0, action)
-                elif not any(_same(action, known) for known in stored):
-                    raise StorageError(
-                        f"run {run}: another call was accepted at position {action.position}",
-                        hint="a plan only grows; a reviewer's edit goes through amend",
-                    )
-            if self._trail is not None:
-                self._trail.store(connection)
+        if not actions:
+            return
+        fresh = await self._database.look(lambda c: self._fresh(c, run, actions))
+        self._waiting.update({(run, action.position): action for action in fresh})
+        if fresh and not self._later:
+            await self._database.write(self._store)
 
-        if actions:
-            await self._database.write(work)
+    def _fresh(
+        self, connection: sqlite3.Connection, run: str, actions: Sequence[Action]
+    ) -> list[Action]:
+        """Return those of the actions that were not accepted before."""
+        fresh = []
+        for action in actions:
+            stored = self._revisions(connection, run, action.position)
+            if not stored:
+                fresh.append(action)
+            elif not any(_same(action, known) for known in stored):
+                raise StorageError(
+                    f"run {run}: another call was accepted at position {action.position}",
+                    hint="a plan only grows; a reviewer's edit goes through amend",
+                )
+        return fresh
+
+    def _store(self, connection: sqlite3.Connection) -> None:
+        """Write what waits, within the caller's transaction; it is forgotten when committed.
+
+        Where something else stands already, another process had the home meanwhile and took the
+        run up by a plan of its own. That one holds, and what waits here of the run is dropped.
+        """
+        waiting = self._waiting.copy()
+        overtaken = {run for run, position in waiting if _revisions(connection, run, position)}
+        for (run, _), action in waiting.items():
+            if run not in overtaken:
+                _insert(connection, run, 0, action)
+        self._database.after_commit(partial(self._forget, tuple(waiting)))
+
+    def _forget(self, places: Iterable[tuple[str, int]]) -> None:
+        for place in places:
+            self._waiting.pop(place, None)
+
+    def _revisions(self, connection: sqlite3.Connection, run: str, position: int) -> list[Action]:
+        waiting = self._waiting.get((run, position))
+        return _revisions(connection, run, position) or ([waiting] if waiting else [])
 
     async def load(self, run: str, step: str | None = None) -> list[Action]:
         """Return the plan in order of position, as amended; of one step if it is named.
@@ -84,10 +119,15 @@ class Plans:
         Raises:
             StorageError: a stored action cannot be read.
         """
-        rows = await self._database.read(
+        # What waits is looked at first: it may be stored meanwhile, but not vanish.
+        found = {
+            place[1]: action for place, action in self._waiting.copy().items() if place[0] == run
+        }
+        rows = await self._database.look(
             lambda c: c.execute(f"{_NEWEST} ORDER BY p.position", (run,)).fetchall()
         )
-        return [_action(row) for row in rows if step is None or row["step"] == step]
+        found |= {row["position"]: _action(row) for row in rows}
+        return [a for _, a in sorted(found.items()) if step is None or a.step == step]
 
     async def get(self, run: str, position: int) -> Action | None:
         """Return the action at a position, as amended, or None if the plan has none there.
@@ -95,10 +135,11 @@ class Plans:
         Raises:
             StorageError: it cannot be read.
         """
-        row = await self._database.read(
+        waiting = self._waiting.get((run, position))
+        row = await self._database.look(
             lambda c: c.execute(f"{_NEWEST} AND p.position = ?", (run, position)).fetchone()
         )
-        return _action(row) if row else None
+        return _action(row) if row else waiting
 
     async def amend(self, run: str, position: int, action: Action) -> None:
         """Put a reviewer's edit in the place of an action; the earlier ones are kept.
@@ -110,6 +151,7 @@ class Plans:
         """
 
         def work(connection: sqlite3.Connection) -> None:
+            self._store(connection)
             stored = _revisions(connection, run, position)
             if not stored:
                 raise StorageError(f"run {run}: no call was accepted at position {position}")
@@ -126,7 +168,7 @@ class Plans:
 
     async def history(self, run: str, position: int) -> list[Action]:
         """Return every revision of the action at a position, the accepted one first."""
-        return await self._database.read(lambda c: _revisions(c, run, position))
+        return await self._database.look(lambda c: self._revisions(c, run, position))
 
 
 def _same(one: Action, other: Action) -> bool:

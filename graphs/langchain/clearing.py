@@ -274,7 +274,7 @@ class Clearing:
         if task is None:
             return ()
         database, approvals = self._stores.database, self._stores.approvals
-        found = await database.read(lambda c: journal.questions(c, task))
+        found = await database.look(lambda c: journal.questions(c, task))
         return tuple([Asked(q, await approvals.get(q.approval)) for q in found])
 
     async def _looked_up(self, passing: Passing, facts: Facts) -> Settled:

@@ -38,6 +38,9 @@ class _InMemory(Database):
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return self._read(work)
 
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._read(work)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:

@@ -32,6 +32,8 @@ MARK = re.compile(r"\[[A-Za-z][\w\-]{0,63}\]", re.ASCII)
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){6}")
 _ROUNDS = 6
 _DEPTH = 200
+_NUMBERS = frozenset({bool, int, float})
+_NESTED = (dict, list, tuple, Mapping)
 _SHORT = 256
 _REMEMBERED = 8192
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -140,7 +142,8 @@ class Redactor:
             return self._text(value, counts, replace)
         if isinstance(value, int) and abs(value) > 10**12 and not isinstance(value, bool):
             return self._number(value, counts, replace)
-        if not isinstance(value, Mapping | list | tuple):
+        # The abstract type is asked last: that takes longer than everything before it.
+        if value is None or type(value) in _NUMBERS or not isinstance(value, _NESTED):
             return value
         if depth == 0:
             return _UNREADABLE

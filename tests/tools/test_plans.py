@@ -1,7 +1,10 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from concertmaster import audit
+from concertmaster.audit import Trail
 from concertmaster.contracts import Action
 from concertmaster.errors import StorageError
 from concertmaster.storage import Database
@@ -92,3 +95,50 @@ async def test_damaged_row_is_told(plans: Plans, database: Database) -> None:
     await database.write(lambda c: c.execute("UPDATE plans SET action = '{}'"))
     with pytest.raises(StorageError, match="cannot be read"):
         await plans.load("run-1")
+
+
+async def test_waiting_plan_counts_at_once_and_is_stored_with_the_trail(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "home.db", (*MIGRATIONS, *audit.MIGRATIONS))
+    trail = Trail(database, "desk")
+    plans = Plans(database, trail)
+    await plans.save("run-1", "executor", [action(0)])
+    assert await plans.load("run-1") == [action(0)]
+    assert await plans.get("run-1", 0) == action(0)
+    with pytest.raises(StorageError, match="another call was accepted"):
+        await plans.save("run-1", "executor", [action(0, order=8)])
+    assert await Plans(database).load("run-1") == []
+    await database.write(trail.store)
+    assert await Plans(database).load("run-1") == [action(0)]
+    assert await plans.load("run-1") == [action(0)]
+    database.close()
+
+
+async def test_waiting_plan_survives_a_transaction_that_is_rolled_back(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "home.db", (*MIGRATIONS, *audit.MIGRATIONS))
+    trail = Trail(database, "desk")
+    plans = Plans(database, trail)
+    await plans.save("run-1", "executor", [action(0)])
+
+    def broken(connection: sqlite3.Connection) -> None:
+        trail.store(connection)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await database.write(broken)
+    assert await Plans(database).load("run-1") == []
+    await database.write(trail.store)
+    assert await Plans(database).load("run-1") == [action(0)]
+    database.close()
+
+
+async def test_plan_that_another_process_made_meanwhile_holds(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "home.db", (*MIGRATIONS, *audit.MIGRATIONS))
+    trail = Trail(database, "desk")
+    plans = Plans(database, trail)
+    await plans.save("run-1", "executor", [action(0), action(1)])
+    await plans.save("run-2", "executor", [action(0)])
+    await Plans(database).save("run-1", "executor", [action(0, order=8)])
+    await database.write(trail.store)
+    assert await plans.load("run-1") == [action(0, order=8)]
+    assert await plans.load("run-2") == [action(0)]
+    database.close()

@@ -50,8 +50,13 @@ def _simple(value: Any) -> bool:
     if kind is int:
         return bool(-_SAFE <= value <= _SAFE)
     if kind is dict:
-        return all(type(k) is str and k.isascii() and _simple(v) for k, v in value.items())
-    return (kind is list or kind is tuple) and all(_simple(item) for item in value)
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not _simple(item):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        return all(_simple(item) for item in value)
+    return False
 
 
 def _plain(value: object) -> Any:

@@ -37,6 +37,14 @@ class _Guarded:
         claim = self._fence.claim() if self._fence else None
         await self._writing.acquire()
         self.claim = claim
+        try:
+            # A result of an earlier statement that nobody read to its end would hold this
+            # connection to what the file was then, and its next write would be refused. The
+            # connection's thread lets go of one when it has done another.
+            await self._connection.execute_fetchall("SELECT 1")
+        except BaseException:
+            self._writing.release()
+            raise
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         try:
@@ -81,15 +89,22 @@ async def checkpointer(
 
     async with aiosqlite.connect(path, timeout=30) as connection:
         saver = Saver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=()))
+        saver.look_in(path)
         guarded = _Guarded(connection, writing, fence)
         saver.lock = guarded  # type: ignore[assignment]
         try:
-            await connection.execute("PRAGMA synchronous=FULL")
+            # A checkpoint does not wait for the disk. The log is one: the next commit that does
+            # wait, the run's new status, takes it along. Lost before that, its segment is begun
+            # again, and plan and ledger, which do wait, make that safe.
+            await connection.execute("PRAGMA synchronous=NORMAL")
             await saver.setup()
             await guarded.put_up()
         except sqlite3.Error as error:
             raise storage_error(error, path) from error
-        yield saver
+        try:
+            yield saver
+        finally:
+            saver.look_away()
 
 
 async def mend(saver: Any, thread: str) -> int:

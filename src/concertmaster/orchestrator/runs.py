@@ -119,7 +119,7 @@ class Runs:
         Raises:
             UnknownRun: there is none of this id.
         """
-        return await self._database.read(lambda c: _load(c, run))
+        return await self._database.look(lambda c: _load(c, run))
 
     async def of_thread(self, thread: str) -> list[RunRecord]:
         """Return a thread's runs, oldest first.
@@ -151,7 +151,7 @@ class Runs:
             "SELECT record FROM runs WHERE thread = ?1"
             " AND seq <= (SELECT seq FROM runs WHERE id = ?2) ORDER BY seq DESC LIMIT ?3"
         )
-        rows = await self._database.read(
+        rows = await self._database.look(
             lambda c: c.execute(sql, (run.thread, run.id, _MOST_WORDS)).fetchall()
         )
         said: list[str] = []
@@ -175,7 +175,7 @@ class Runs:
         values: tuple[str, ...] = statuses
         if thread is not None:
             where, values = f"{where} AND thread = ?", (*values, thread)
-        return await self._database.read(lambda c: _rows(c, where, values))
+        return await self._database.look(lambda c: _rows(c, where, values))
 
     async def unfinished(self) -> list[RunRecord]:
         """Return the runs that have not ended, oldest first."""

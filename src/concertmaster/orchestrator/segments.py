@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command
+from langgraph.types import Command, StreamMode
 from pydantic import ValidationError
 
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Outcome, Principal, RunRecord, Turn
 from concertmaster.errors import ConcertmasterError, HomeFenced
 from concertmaster.graphs.compile import Graph
-from concertmaster.graphs.session import Sessions
+from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.steps import told
 from concertmaster.graphs.terminals import MESSAGES, wording
 from concertmaster.orchestrator.checkpoints import mend, prune
@@ -32,6 +32,9 @@ from concertmaster.orchestrator.tracing import Traces
 from concertmaster.storage import storage_error
 
 __all__ = ["Progress", "Segments", "Settled"]
+
+_INTERRUPT = "__interrupt__"
+"""Under this key the graph tells that it waits; see `langgraph.types.Interrupt`."""
 
 Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Receives what the nodes tell while they run."""
@@ -133,12 +136,7 @@ class Segments:
                 words=await self._runs.words(record, who),
             )
             with self._sessions.ticket(session) as context, self._traces.redacted():
-                async for told_by_node in self._graph.astream(
-                    given, config, context=context, stream_mode="custom", durability="exit"
-                ):
-                    if progress is not None:
-                        await progress(told_by_node)
-            state = await self._graph.aget_state(config)
+                values, waits = await self._stream(given, config, context, progress)
         except Exception as error:
             return await self._broken(record, error)
         finally:
@@ -147,11 +145,36 @@ class Segments:
         # The run is over; that old states could not be dropped does not change how it ended.
         with contextlib.suppress(sqlite3.Error):
             await prune(self._graph.checkpointer, record.thread, keep)
-        turn = _turn(state.values)
-        if state.next:
+        turn = _turn(values)
+        if waits:
             return Settled(self._waiting(), turn)
         outcome = turn.outcome if turn else None
         return Settled(outcome or _failed("the run ended without an outcome"), turn)
+
+    async def _stream(
+        self, given: Any, config: RunnableConfig, context: Context, progress: Progress | None
+    ) -> tuple[Mapping[str, Any], bool]:
+        """Run the graph; return the state at its rest, and whether it waits for somebody.
+
+        What nodes tell is only listened to if somebody wants to know: it costs each of them a
+        wake-up of its own.
+        """
+        modes: list[StreamMode] = ["values"] if progress is None else ["values", "custom"]
+        values: Mapping[str, Any] = {}
+        waits = False
+        mode: str
+        told_by_graph: Any
+        async for mode, told_by_graph in self._graph.astream(
+            given, config, context=context, stream_mode=modes, durability="exit"
+        ):
+            if mode == "custom":
+                if progress is not None:
+                    await progress(told_by_graph)
+            elif _INTERRUPT in told_by_graph:
+                waits = True
+            else:
+                values = told_by_graph
+        return values, waits
 
     async def _mend(self, record: RunRecord) -> None:
         """Set aside what cannot be read of the thread's state, and say so in the trail."""

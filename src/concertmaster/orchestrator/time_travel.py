@@ -10,14 +10,14 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, get_checkpoint_id
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from concertmaster.errors import UnknownCheckpoint
+from concertmaster.orchestrator.looking import LookingSaver
 
 __all__ = ["Saver"]
 
 
-class Saver(AsyncSqliteSaver):
+class Saver(LookingSaver):
     """LangGraph's checkpointer for SQLite, strict about the states that are asked for by id."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

@@ -18,6 +18,8 @@ LEFT_OUT = frozenset(
         "audit.erased",
         "audit.rotated",
         "retention.pruned",
+        "feedback.given",
+        "feedback.reviewed",
         "home.taken",
         "home.restored",
     }

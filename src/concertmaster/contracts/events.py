@@ -71,6 +71,8 @@ EventType = Literal[
     "audit.rotated",
     "audit.unsigned",
     "retention.pruned",
+    "feedback.given",
+    "feedback.reviewed",
     "home.taken",
     "home.restored",
 ]

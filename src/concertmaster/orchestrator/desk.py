@@ -21,6 +21,7 @@ from concertmaster.contracts import (
     plain_text,
 )
 from concertmaster.contracts.events import RunEnded
+from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import (
     ApprovalError,
@@ -33,6 +34,7 @@ from concertmaster.errors import (
 )
 from concertmaster.graphs.compile import Graph
 from concertmaster.orchestrator.auditing import Signing
+from concertmaster.orchestrator.feedback import Correction, FeedbackBook
 from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
@@ -88,6 +90,7 @@ class Desk:
         self._signing = Signing(home.path, services.trail)
         self._notifying = Notifying(services.trail, configured())
         services.approvals.on(self._notifying.tell)
+        self.corrections = FeedbackBook(services)
         self._forgetting = Forgetting(services, runs, segments, self._life, self._signing)
         self._retention = Retention(
             services.trail,
@@ -255,6 +258,39 @@ class Desk:
             tell_ingest(self.services.trail, report)
             await self.services.trail.flush()
             return report
+
+    async def feedback(
+        self,
+        run: str,
+        *,
+        principal: Principal | str,
+        value: Thumb,
+        comment: str = "",
+        intent: str | None = None,
+        answer: str | None = None,
+        document: str | None = None,
+    ) -> Feedback:
+        """Store what somebody thinks of a run; nothing is learned from it until it is reviewed.
+
+        Args:
+            run: its id.
+            principal: who asked, or somebody with the role of an owner of the workflow.
+            value: `up` or `down`.
+            comment: why; like all texts here stored without personal data.
+            intent: what the message wanted, or `out_of_scope`.
+            answer: what would have been right.
+            document: the id of the document that answers it.
+
+        Raises:
+            UnknownRun: there is no such run, or this person has no part in it.
+            RequestError: no such intent, or a text is too long.
+        """
+        who = self.people.admit(principal)
+        given = Correction(
+            value=value, comment=comment, intent=intent, answer=answer, document=document
+        )
+        async with self.home.busy():
+            return await self.corrections.add(await self.runs.get(run), who, given)
 
     async def cancel(self, run: str, *, principal: Principal | str, why: str = "") -> Run:
         """End a run on request: its pending approvals are void, what was done stays done.

@@ -25,6 +25,7 @@ from concertmaster.orchestrator.arrival import arrive
 from concertmaster.orchestrator.checkpoints import checkpointer
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.drawing import shown_offline
+from concertmaster.orchestrator.feedback import MIGRATIONS as FEEDBACK
 from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.people import People, Resolver
@@ -54,7 +55,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATIONS", "open_desk", "open_library"]
 
-MIGRATIONS = (*AUDIT, *RUNS, *APPROVALS, *LEDGER, *JOURNAL, *PLANS, *RETIRED, *RETENTION)
+MIGRATIONS = (
+    *AUDIT,
+    *RUNS,
+    *APPROVALS,
+    *LEDGER,
+    *JOURNAL,
+    *PLANS,
+    *RETIRED,
+    *RETENTION,
+    *FEEDBACK,
+)
 
 
 @asynccontextmanager
@@ -213,14 +224,8 @@ async def _services(
         data_dir=home.data,
         customs=_customs(workspace),
         redaction=options.redaction,
-        embedder=_embedder(options.embedder) if library else None,
+        embedder=library.embedder if library else None,
     )
-
-
-def _embedder(chosen: Embedder | None) -> Embedder:
-    from concertmaster.retrieval.embeddings import default_embedder
-
-    return chosen or default_embedder()
 
 
 def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:

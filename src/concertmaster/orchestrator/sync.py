@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
+from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.opening import open_desk
@@ -77,6 +78,12 @@ class SyncDesk:
     def decide(self, approval: str, answer: Answer, *, principal: Principal | str) -> Run:
         """Answer an approval; see `Desk.decide`."""
         return self._wait(self.desk.decide(approval, answer, principal=principal))
+
+    def feedback(
+        self, run: str, *, principal: Principal | str, value: Thumb, **given: Any
+    ) -> Feedback:
+        """Store what somebody thinks of a run; see `Desk.feedback`."""
+        return self._wait(self.desk.feedback(run, principal=principal, value=value, **given))
 
     def claim(
         self, approval: str, *, principal: Principal | str, seconds: float = DEFAULT

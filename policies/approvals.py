@@ -78,6 +78,7 @@ class Approvals:
         self._workspace = trail.workspace
         self._events = ApprovalEvents(trail)
         self._listeners: list_[Callable[[ApprovalNotice], object]] = []
+        self._beside: list_[Callable[[sqlite3.Connection, ApprovalNotice, str], object]] = []
         self.clock: Callable[[], datetime] = now
         """Tells the time, of which deadlines and claims depend."""
 
@@ -85,6 +86,10 @@ class Approvals:
         """Have `callback` called when an approval is asked for, escalated, or was not given in
         time. It must not block; that it fails keeps nobody from deciding."""
         self._listeners.append(callback)
+
+    def beside(self, write: Callable[[sqlite3.Connection, ApprovalNotice, str], object]) -> None:
+        """Have `write` store a notice in the transaction of what it tells of, with its thread."""
+        self._beside.append(write)
 
     async def request(
         self,
@@ -172,6 +177,7 @@ class Approvals:
         ]
         asked = wanted.model_copy(update={"id": rows.fresh_id(connection)})
         rows.insert(connection, self._workspace, asked)
+        self._keep(connection, "requested", asked)
         return (asked, True), [*events, self._events.requested(asked)]
 
     async def get(self, id: str) -> Approval:
@@ -181,7 +187,7 @@ class Approvals:
             ApprovalUnknown: there is none of this id in this workspace.
             StorageError: its row is damaged.
         """
-        return await self._database.read(lambda connection: self._one(connection, id))
+        return await self._database.look(lambda connection: self._one(connection, id))
 
     async def list(
         self,
@@ -199,7 +205,7 @@ class Approvals:
         """
         asked = {"status": status, "run": run, "thread": thread, "requester": requester}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        found = await self._database.read(lambda connection: self._find(connection, **wanted))
+        found = await self._database.look(lambda connection: self._find(connection, **wanted))
         return [a for a in found if role is None or any(n.role == role for n in a.needs)]
 
     async def granted(self, run: str, position: int) -> Approval | None:
@@ -212,7 +218,7 @@ class Approvals:
             StorageError: a row is damaged.
         """
         await self.sweep(run=run)
-        found = await self._database.read(lambda c: self._find(c, run=run, position=position))
+        found = await self._database.look(lambda c: self._find(c, run=run, position=position))
         return next((a for a in reversed(found) if a.status != "void"), None)
 
     async def decide(self, id: str, answer: Answer, by: Principal) -> Approval:
@@ -317,7 +323,7 @@ class Approvals:
         def due(connection: sqlite3.Connection) -> list_[Approval]:
             return rows.overdue(connection, self._workspace, at, **wanted)
 
-        if not await self._database.read(due):
+        if not await self._database.look(due):
             return []
         lapses = await self._write(lambda connection: self._lapse(connection, due(connection), at))
         for closed, successor in lapses:
@@ -335,17 +341,23 @@ class Approvals:
             if successor is not None:
                 rows.insert(connection, self._workspace, successor)
                 events.append(self._events.requested(successor))
+            self._keep(connection, "escalated" if successor else "overdue", successor or closed)
             lapses.append((closed, successor))
         return lapses, events
 
     async def waiting_runs(self) -> frozenset[str]:
         """Return the runs for which somebody still has to decide."""
-        return await self._database.read(rows.waiting_runs)
+        return await self._database.look(rows.waiting_runs)
 
     async def late(self) -> bool:
         """Tell whether some deadline is over that has not taken effect yet."""
         at = self._now()
-        return bool(await self._database.read(lambda c: rows.overdue(c, self._workspace, at)))
+        return bool(await self._database.look(lambda c: rows.overdue(c, self._workspace, at)))
+
+    def _keep(self, connection: sqlite3.Connection, event: Any, approval: Approval) -> None:
+        notice = ApprovalNotice.of(approval, event, self._workspace)
+        for write in self._beside:
+            write(connection, notice, approval.thread)
 
     def _announce(self, event: Any, approval: Approval) -> None:
         notice = ApprovalNotice.of(approval, event, self._workspace)

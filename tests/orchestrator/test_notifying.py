@@ -4,9 +4,13 @@ import asyncio
 import hashlib
 import hmac
 import json
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -14,8 +18,9 @@ import pytest
 import concertmaster as cm
 from concertmaster.contracts import ApprovalNotice
 from concertmaster.errors import ConfigError
-from concertmaster.orchestrator.notifying import LogNotifier, configured
-from concertmaster.orchestrator.webhook import WebhookNotifier, signature
+from concertmaster.orchestrator import outbox
+from concertmaster.orchestrator.notifying import LogNotifier, configured, patience
+from concertmaster.orchestrator.webhook import NoticeRefused, WebhookNotifier, signature
 
 SECRET = "a secret of enough letters"
 
@@ -182,6 +187,29 @@ async def test_log_tells_tool_role_and_deadline(caplog: pytest.LogCaptureFixture
 # -- over a desk --------------------------------------------------------------------------------
 
 
+async def until_stored(desk, attempts: int | None) -> None:
+    """Wait until the one stored notice was tried so often; None: until there is none."""
+    wanted = [] if attempts is None else [attempts]
+    for _ in range(200):
+        if [row[2] for row in await stored(desk)] == wanted:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it is {await stored(desk)}")
+
+
+class Clock:
+    """A clock that is set forward by hand."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
 async def test_desk_tells_a_configured_webhook_no_argument_value(
     workspace, home, serve, monkeypatch: pytest.MonkeyPatch
 ):
@@ -234,10 +262,10 @@ async def test_notifier_that_raises_harms_nothing_and_gives_nothing_away(desk, r
     done = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")
     assert (done.status, refunds()) == ("answered", [(1042, 12000)])
     (untold,) = [e for e in await desk.events(run=run.id) if e.type == "approval.untold"]
-    assert untold.why == "broken: RuntimeError"
+    assert untold.why == "broken: RuntimeError; it is tried again"
 
 
-async def test_what_is_on_its_way_when_the_desk_closes_is_on_record(
+async def test_what_is_on_its_way_when_the_desk_closes_is_on_record_and_told_later(
     workspace, home, monkeypatch: pytest.MonkeyPatch
 ):
     class Endless:
@@ -252,7 +280,195 @@ async def test_what_is_on_its_way_when_the_desk_closes_is_on_record(
         run = await desk.run("Please refund order 1042", principal="ana")
     async with cm.open(workspace, home=home) as desk:
         (untold,) = [e for e in await desk.events(run=run.id) if e.type == "approval.untold"]
-    assert "closed before it was delivered" in untold.why
+        assert "closed before it was delivered; it is tried again" in untold.why
+        later = Kept("endless")
+        desk.notify(later)
+        await until(lambda: later.heard)
+    assert [notice.approval for notice in later.heard] == [run.pending[0].id]
+
+
+# Notices outlast the process
+
+
+class Kept:
+    """A notifier that remembers what it heard, after it failed so many times."""
+
+    def __init__(self, name: str = "kept", *, fails: int = 0, refuses: bool = False) -> None:
+        self.name, self.heard, self.tried = name, [], 0
+        self._fails, self._refuses = fails, refuses
+
+    async def send(self, notice: ApprovalNotice) -> None:
+        self.tried += 1
+        if self._refuses:
+            raise NoticeRefused("it is not for me")
+        if self.tried <= self._fails:
+            raise ConnectionError("nobody there")
+        self.heard.append(notice)
+
+
+async def stored(desk) -> list[tuple[str, str, int]]:
+    sql = "SELECT approval, notifier, attempts FROM notices_due ORDER BY created"
+    return await desk.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
+
+
+async def untold(desk) -> list[str]:
+    return [e.why for e in await desk.services.trail.events() if e.type == "approval.untold"]
+
+
+CRASH = """
+import asyncio, os, sys
+import concertmaster as cm
+
+class Dying:
+    name = "hook"
+    async def send(self, notice):
+        if sys.argv[3] == "after":
+            print(notice.id, flush=True)
+        os.kill(os.getpid(), 9)
+
+async def main(workspace, home):
+    async with cm.open(workspace, home=home) as desk:
+        desk.notify(Dying())
+        await desk.run("Please refund order 1042", principal="ana", thread="t")
+        await asyncio.sleep(60)
+
+asyncio.run(main(*sys.argv[1:3]))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_notice_that_a_killed_process_was_sending_is_sent_again_with_its_id(
+    workspace, home, when
+):
+    command = [sys.executable, "-c", CRASH, str(workspace), str(home), when]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    hook = Kept("hook")
+    async with cm.open(workspace, home=home) as desk:
+        desk.notify(hook)
+        await until(lambda: hook.heard)
+        (run,) = await desk.history("t")
+        # Killed in the middle of its segment, the run went on; its approval was asked for once.
+        (notice,) = hook.heard
+        assert notice.approval == run.pending[0].id
+        assert done.stdout.split() in ([], [notice.id])
+    async with cm.open(workspace, home=home) as desk:
+        desk.notify(Kept("hook"))
+        assert await stored(desk) == []
+
+
+async def test_notice_and_approval_are_stored_together_or_not_at_all(desk):
+    desk.notify(Kept(fails=1000))
+
+    def broken(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    desk.services.approvals.beside(broken)
+    run = await desk.run("Please refund order 1042", principal="ana")
+    assert run.status == "failed"
+    assert await stored(desk) == []
+    assert await desk.approvals(status=None) == []
+
+
+async def test_vain_attempts_are_repeated_at_growing_intervals_and_told_once(desk):
+    hook = Kept(fails=2)
+    desk.notify(hook)
+    clock = desk._notifying.clock = Clock()
+    await desk.run("Please refund order 1042", principal="ana")
+    for attempts, seconds in ((1, 30), (2, 60)):
+        await until(lambda attempts=attempts: hook.tried == attempts)
+        await until_stored(desk, attempts)
+        clock.forward(seconds - 1)
+        await desk._notifying._round()
+        assert hook.tried == attempts
+        clock.forward(2)
+        await desk._notifying._round()
+    await until(lambda: hook.heard)
+    await until_stored(desk, None)
+    assert await untold(desk) == ["kept: nobody there; it is tried again"]
+
+
+async def test_notice_is_given_up_after_its_age_and_the_trail_says_so(desk):
+    hook = Kept(fails=1000)
+    desk.notify(hook)
+    clock = desk._notifying.clock = Clock()
+    await desk.run("Please refund order 1042", principal="ana")
+    await until_stored(desk, 1)
+    clock.forward(86400)
+    await desk._notifying._round()
+    await until_stored(desk, None)
+    assert hook.tried == 2
+    assert await untold(desk) == [
+        "kept: nobody there; it is tried again",
+        "kept: nobody there; it is given up",
+    ]
+
+
+async def test_refusal_is_final(desk):
+    desk.notify(Kept(refuses=True))
+    await desk.run("Please refund order 1042", principal="ana")
+    await until_stored(desk, None)
+    assert await untold(desk) == ["kept: it is not for me"]
+
+
+async def test_notice_for_somebody_who_is_told_no_more_waits_for_its_age_and_goes(workspace, home):
+    async with cm.open(workspace, home=home) as desk:
+        desk.notify(Kept("former", fails=1000))
+        await desk.run("Please refund order 1042", principal="ana")
+        await until_stored(desk, 1)
+    async with cm.open(workspace, home=home) as desk:
+        clock = desk._notifying.clock = Clock()
+        clock.forward(3600)
+        await desk._notifying._round()
+        assert len(await stored(desk)) == 1
+        clock.forward(86400)
+        await desk._notifying._round()
+        await until_stored(desk, None)
+        assert (await untold(desk))[-1] == "former: nobody of this name is told any more"
+
+
+async def test_stored_notices_are_bounded_and_what_is_beyond_is_told(desk, monkeypatch):
+    monkeypatch.setattr(outbox, "MOST", 2)
+    desk.notify(Kept(fails=1000))
+    for order in (1, 2, 3):
+        await desk.run(f"Please refund order {order}", principal="ana", thread=f"t{order}")
+    assert len(await stored(desk)) == 2
+    await desk.services.trail.flush()
+    assert "kept: too many notices are on their way" in await untold(desk)
+
+
+async def test_two_of_one_name_are_both_told(desk):
+    hooks = [Kept(), Kept()]
+    for hook in hooks:
+        desk.notify(hook)
+    await desk.run("Please refund order 1042", principal="ana")
+    await until(lambda: all(hook.heard for hook in hooks))
+    assert hooks[0].heard == hooks[1].heard
+
+
+async def test_erased_thread_leaves_no_notice(desk):
+    desk.notify(Kept(fails=1000))
+    await desk.run("Please refund order 1042", principal="ana", thread="t")
+    await until_stored(desk, 1)
+    await desk.forget("t", by="ana", why="asked for it", force=True)
+    assert await stored(desk) == []
+
+
+async def test_row_changed_by_hand_stops_no_other(desk):
+    hook = Kept(fails=1)
+    desk.notify(hook)
+    await desk.run("Please refund order 1", principal="ana", thread="a")
+    await until_stored(desk, 1)
+    await desk.database.write(lambda c: c.execute("UPDATE notices_due SET notice = '{}'"))
+    await desk.run("Please refund order 2", principal="ana", thread="b")
+    await until(lambda: hook.heard)
+
+
+@pytest.mark.parametrize("value", ["soon", "-1h", "0s", "nan"])
+def test_age_that_is_none_is_refused(monkeypatch, value):
+    monkeypatch.setenv("CONCERTMASTER_NOTICE_AGE", value)
+    with pytest.raises(ConfigError, match="CONCERTMASTER_NOTICE_AGE"):
+        patience()
 
 
 async def test_callbacks_hear_of_requests_once_and_of_the_escalation(workspace, home):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from concertmaster.contracts.approval import Approval
-from concertmaster.contracts.base import Record
+from concertmaster.contracts.base import Record, digest
 from concertmaster.contracts.decision import ReviewNeed
 
 __all__ = ["ApprovalNotice"]
@@ -15,7 +15,8 @@ class ApprovalNotice(Record):
     """A call waits for people, or they did not decide in time. It holds no argument value.
 
     `event` is `requested`, `escalated` (others are asked now) or `overdue` (it is rejected).
-    `at` is when that was, `due` until when people have time; both in UTC.
+    `at` is when that was, `due` until when people have time; both in UTC. A notice may be told
+    twice; `id` is the same then.
     """
 
     event: Literal["requested", "escalated", "overdue"]
@@ -28,6 +29,7 @@ class ApprovalNotice(Record):
     reasons: tuple[str, ...]
     run: str
     at: str
+    id: str = ""
 
     @classmethod
     def of(
@@ -45,4 +47,5 @@ class ApprovalNotice(Record):
             reasons=approval.reasons,
             run=approval.run,
             at=approval.decided or approval.created,
+            id=f"ntc-{digest([workspace, approval.id, event])[-16:]}",
         )

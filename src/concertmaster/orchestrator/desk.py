@@ -39,7 +39,7 @@ from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
-from concertmaster.orchestrator.notifying import Notifier, Notifying, configured
+from concertmaster.orchestrator.notifying import Notifier, Notifying, configured, patience
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
 from concertmaster.orchestrator.retention import PruneReport, Retention
@@ -88,7 +88,8 @@ class Desk:
         self._segments = segments
         self._life = Lifecycle(services, people, runs, segments)
         self._signing = Signing(home.path, services.trail)
-        self._notifying = Notifying(services.trail, configured())
+        self._notifying = Notifying(database, services.trail, configured(), patience())
+        services.approvals.beside(self._notifying.keep)
         services.approvals.on(self._notifying.tell)
         self.corrections = FeedbackBook(services)
         self._forgetting = Forgetting(services, runs, segments, self._life, self._signing)
@@ -432,9 +433,14 @@ class Desk:
     def notify(self, notifier: Notifier) -> None:
         """Have approvals told to somebody outside: a `WebhookNotifier`, or one's own.
 
-        It works beside the runs. What it cannot deliver is in the trail as `approval.untold`.
+        It works beside the runs. A notice is stored with what it tells of and tried again, after a
+        crash as well; what cannot be delivered is in the trail as `approval.untold`.
         """
         self._notifying.add(notifier)
+
+    def begin_notices(self) -> None:
+        """Begin to deliver notices, those that a former process left as well."""
+        self._notifying.start()
 
     async def close(self) -> None:
         """Write what is left, and let go of the models' connections."""

@@ -28,6 +28,7 @@ from concertmaster.orchestrator.drawing import shown_offline
 from concertmaster.orchestrator.feedback import MIGRATIONS as FEEDBACK
 from concertmaster.orchestrator.home import Home, base_dir
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
+from concertmaster.orchestrator.outbox import MIGRATIONS as OUTBOX
 from concertmaster.orchestrator.people import People, Resolver
 from concertmaster.orchestrator.retention.files import MIGRATIONS as RETENTION
 from concertmaster.orchestrator.runs import MIGRATIONS as RUNS
@@ -64,6 +65,7 @@ MIGRATIONS = (
     *PLANS,
     *RETIRED,
     *RETENTION,
+    *OUTBOX,
     *FEEDBACK,
 )
 
@@ -141,6 +143,7 @@ async def open_desk(
             library=library,
         )
         stack.push_async_callback(desk.close)
+        desk.begin_notices()
         place.arrived = partial(arrive, place, trail, runs)
         if recover:
             await desk.recover()

@@ -2,7 +2,7 @@
 
 A request carries `Concertmaster-Timestamp` (seconds since 1970), `Concertmaster-Signature`
 (`v1=` and the HMAC-SHA256 of timestamp, a full stop and the body, in hex) and
-`Concertmaster-Delivery`, which is the same when a delivery is tried again.
+`Concertmaster-Delivery`, which is the notice's id, and so the same when it is told again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from urllib.parse import urlsplit
 from concertmaster.contracts import ApprovalNotice, canonical, new_id
 from concertmaster.errors import ConfigError
 
-__all__ = ["WebhookNotifier", "signature"]
+__all__ = ["NoticeRefused", "WebhookNotifier", "signature"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SHORTEST_SECRET = 16
+
+
+class NoticeRefused(ConnectionError):
+    """The receiver does not want a notice: it is given up at once. For other notifiers, too."""
 
 
 class _Undelivered(Exception):
@@ -82,12 +86,13 @@ class WebhookNotifier:
         """Deliver a notice.
 
         Raises:
+            NoticeRefused: the service refused it.
             ConnectionError: nobody took it, after all attempts.
         """
         import stamina
 
         body = canonical(notice.model_dump(mode="json"))
-        delivery = new_id("dlv")
+        delivery = notice.id or new_id("dlv")
         try:
             async for attempt in stamina.retry_context(
                 on=lambda error: isinstance(error, _Undelivered) and error.again,
@@ -100,7 +105,8 @@ class WebhookNotifier:
                 with attempt:
                     await asyncio.to_thread(self._post, body, delivery)
         except _Undelivered as error:
-            raise ConnectionError(str(error)) from None
+            kind = ConnectionError if error.again else NoticeRefused
+            raise kind(str(error)) from None
 
     def _post(self, body: bytes, delivery: str) -> None:
         timestamp = str(int(self._clock()))

@@ -109,6 +109,14 @@ def test_synchronous_face_runs_decides_and_streams(workspace, home):
         assert len(desk.history("t")) == 1
 
 
+def test_synchronous_face_forgets(workspace, home):
+    with cm.open_sync(workspace, home=home) as desk:
+        desk.run("refund 20 euros for order 1042", principal="ana", thread="t")
+        desk.forget("t", by="ana", why="asked for it")
+        with pytest.raises(cm.ConcertmasterError):
+            desk.history("t")
+
+
 def test_synchronous_face_reports_errors_and_closes(workspace, home):
     with cm.open_sync(workspace, home=home) as desk, pytest.raises(RequestError):
         desk.run("", principal="ana")

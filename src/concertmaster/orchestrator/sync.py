@@ -14,6 +14,7 @@ from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
 from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.forgetting import Forgotten
 from concertmaster.orchestrator.opening import open_desk
 from concertmaster.orchestrator.retention import PruneReport
 from concertmaster.orchestrator.run import Run
@@ -98,6 +99,12 @@ class SyncDesk:
     def sweep(self) -> list[Run]:
         """Have deadlines that are over take effect; see `Desk.sweep`."""
         return self._wait(self.desk.sweep())
+
+    def forget(
+        self, thread: str, *, by: Principal | str, why: str, force: bool = False
+    ) -> Forgotten:
+        """Erase a thread everywhere in the home; see `Desk.forget`."""
+        return self._wait(self.desk.forget(thread, by=by, why=why, force=force))
 
     def approvals(self, *, role: str | None = None) -> list[Approval]:
         """Return the pending approvals; see `Desk.approvals`."""

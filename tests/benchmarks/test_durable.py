@@ -49,7 +49,7 @@ def test_it_runs_without_the_peer_and_tells_its_keys(measured):
 
 def test_every_commit_of_ours_waits_for_the_disk(measured):
     ours = measured["systems"]["concertmaster"]
-    assert [c["synchronous"] for c in ours["connections"]] == ["full", "full"]
+    assert [c["synchronous"] for c in ours["connections"]] == ["full"]
     if measured["counted_with"] is None:
         assert ours["fsyncs_per_step"] is None
     else:

@@ -42,6 +42,7 @@ from concertmaster.orchestrator.lifecycle import Lifecycle
 from concertmaster.orchestrator.notifying import Notifier, Notifying, configured, patience
 from concertmaster.orchestrator.people import People
 from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
+from concertmaster.orchestrator.reconciling import look_again
 from concertmaster.orchestrator.retention import PruneReport, Retention
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
@@ -219,10 +220,13 @@ class Desk:
     async def sweep(self) -> list[Run]:
         """Have every deadline that is over take effect; return the runs that were taken up for it.
 
+        Calls in doubt whose tool can look them up are looked up again.
+
         Opening a desk does so, and so does whatever looks at an approval. A program that runs for
         long calls it now and then, so that nobody has to look first.
         """
         async with self.home.busy():
+            await look_again(self.services, self.runs)
             return await self._life.lapse()
 
     async def _on_time(self, approval: str) -> None:

@@ -16,7 +16,6 @@ import contextlib
 import io
 import json
 import logging
-import math
 import re
 import resource
 import shutil
@@ -31,6 +30,7 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
+from ranking import ndcg
 from report import percentile, report
 from rich.console import Console
 from rich.progress import track
@@ -109,7 +109,7 @@ async def _measure(
         "internal_documents": len(canaries),
         "hit_at_10": _mean(any(r) for r in ranks),
         "ndcg_at_10": _mean(
-            _ndcg(r, len(q["relevant"])) for r, q in zip(ranks, queries, strict=True)
+            ndcg(r, len(q["relevant"])) for r, q in zip(ranks, queries, strict=True)
         ),
         "answered": statuses["answered"],
         "escalated": statuses["escalated"],
@@ -243,11 +243,6 @@ def _found(run: cm.Run, relevant: Iterable[str]) -> list[bool]:
     retrieved = run.turn.retrieved if run.turn else None
     wanted = set(relevant)
     return [d in wanted for d in (retrieved.documents[:10] if retrieved else ())]
-
-
-def _ndcg(found: list[bool], relevant: int) -> float:
-    gained = sum(1 / math.log2(rank + 2) for rank, hit in enumerate(found) if hit)
-    return gained / sum(1 / math.log2(rank + 2) for rank in range(min(10, relevant)))
 
 
 def _supported(run: cm.Run, documents: Documents) -> tuple[int, int]:

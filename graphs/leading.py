@@ -98,7 +98,8 @@ class Leading:
         """Return the node that comes next, and the fields of the turn that say so."""
         session = self._sessions.of(runtime, thread_of(config))
         if turn.outcome is not None:
-            hop = Hop(to="refuse", why=turn.outcome.cause or "the turn is over")
+            ended = "finish" if turn.outcome.status == "answered" else "refuse"
+            hop = Hop(to=ended, why=turn.outcome.cause or "the turn is over")
         else:
             hop = _hop(route(view_of(turn, session.principal), self._table))
         self._services.trail.emit(

@@ -5,36 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from concertmaster.agents.budgeting import OutOfModels, OutOfMoney, Payer, Purse, spend
 from concertmaster.agents.exchange import exchange
 from concertmaster.contracts import Usage
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ModelError, ModelUnavailable
+from concertmaster.models.counting import estimate
+from concertmaster.models.prices import expected
 from concertmaster.policies.redaction import in_words
 
 if TYPE_CHECKING:
-    from concertmaster.agents.task import Services, Task
-    from concertmaster.contracts.events import EventType
+    from concertmaster.agents.task import Task
+    from concertmaster.contracts.budget import Measure
     from concertmaster.models.registry import Choice, Reply
 
-__all__ = ["Asker", "ask", "ask_for", "chosen"]
+__all__ = ["ask", "ask_for", "chosen"]
 
 _SHARE = 0.8
 _LONGEST = 60.0
 _OF_INTENT = {"name", "in_scope", "acts", "owner"}
 _OF_PRINCIPAL = {"id", "roles", "groups", "tenant"}
-
-
-class Asker(Protocol):
-    """On whose behalf a model is asked: a step's task, or the choice of a route."""
-
-    @property
-    def services(self) -> Services:
-        """The rooms of the workspace."""
-
-    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
-        """Put an event of this run into the trail."""
 
 
 def chosen(task: Task) -> Choice:
@@ -68,6 +60,7 @@ async def ask(
 
     Raises:
         ModelError: every model that fits failed; each failure is in the trail then.
+        BudgetReached: a budget ends the run.
     """
     seconds = _SHARE * (task.step.timeout or _LONGEST)
     reply, usage = await ask_for(
@@ -77,7 +70,7 @@ async def ask(
 
 
 async def ask_for(
-    asker: Asker,
+    asker: Payer,
     choice: Choice,
     messages: Sequence[Mapping[str, Any]],
     *,
@@ -107,6 +100,8 @@ async def ask_for(
             break
         try:
             return await _ask(asker, one, question, left)
+        except OutOfModels:
+            raise
         except ModelError as error:
             failure = error
             asker.record("model.failed", why=error.message, model=_name(one))
@@ -124,18 +119,30 @@ class _Question:
 
 
 async def _ask(
-    asker: Asker, choice: Choice, question: _Question, seconds: float
+    asker: Payer, choice: Choice, question: _Question, seconds: float
 ) -> tuple[Reply, Usage]:
     name = _name(choice)
-    asker.record("model.chosen", why=choice.reason, model=name)
-    reply, hidden = await exchange(
-        asker.services,
-        choice,
-        question.messages,
-        tools=question.tools,
-        schema=question.schema,
-        seconds=seconds,
-    )
+    spending = asker.services.spending
+    if spending is not None and spending.counts("money") and choice.price is None:
+        raise OutOfMoney(f"{name} has no known price, and money is bounded")
+    async with spend(asker, _estimate(choice, question)) as purse:
+        asker.record("model.chosen", why=choice.reason, model=name)
+        started = time.monotonic()
+        try:
+            reply, hidden = await exchange(
+                asker.services,
+                choice,
+                question.messages,
+                tools=question.tools,
+                schema=question.schema,
+                seconds=seconds,
+            )
+        except ModelUnavailable:
+            purse.spent["tokens"] = purse.spent["money"] = 0
+            raise
+        finally:
+            purse.spent["seconds"] = time.monotonic() - started
+        _settle(purse, reply)
     if hidden:
         why_hidden = f"hidden from {name}: {in_words(hidden)}"
         asker.record("value.redacted", why=why_hidden, kinds={f.kind: f.count for f in hidden})
@@ -149,6 +156,29 @@ async def _ask(
         cost=reply.usage.cost,
     )
     return reply, _spent(reply)
+
+
+def _estimate(choice: Choice, question: _Question) -> dict[Measure, float]:
+    """Return what asking is expected to spend; money only where the price is known."""
+    tokens = estimate(question.messages, question.tools or (), question.schema)
+    output, price = choice.output, None
+    if choice.model is not None:
+        output = min(output, choice.model.spec.output or output)
+        price = choice.price
+    cost = expected(price, tokens, output)
+    return {
+        "tokens": tokens + output,
+        "money": 0.0 if cost is None else cost,
+        "model_calls": 1,
+        "seconds": 0,
+    }
+
+
+def _settle(purse: Purse, reply: Reply) -> None:
+    usage = reply.usage
+    purse.spent["tokens"] = usage.input_tokens + usage.output_tokens
+    if usage.cost is not None:
+        purse.spent["money"] = usage.cost
 
 
 def _known(task: Task, need: ModelNeed) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from concertmaster.models.registry import Models
     from concertmaster.policies.approvals import Approvals
     from concertmaster.policies.gate import Gate
+    from concertmaster.policies.spending import Spending
     from concertmaster.retrieval.embeddings import Embedder
     from concertmaster.retrieval.knowledge import Knowledge
     from concertmaster.retrieval.tenants import Tenants
@@ -62,6 +63,7 @@ class Services:
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     notices: Notices = field(default_factory=Notices)
     redaction: Redaction = field(default_factory=Redaction)
+    spending: Spending | None = None
     embedder: Embedder | None = None
 
 

@@ -8,7 +8,8 @@ between counts; then it goes through the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
+from concertmaster.agents.budgeting import spend
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import (
     Action,
@@ -26,8 +28,11 @@ from concertmaster.contracts import (
     Reject,
     Respond,
     Review,
+    StepFailure,
 )
-from concertmaster.errors import EffectInDoubt, ToolError
+from concertmaster.contracts.budget import Measure
+from concertmaster.contracts.events import EventType
+from concertmaster.errors import BudgetReached, EffectInDoubt, ToolError
 from concertmaster.graphs.authorize import changed, decide, record, refused, tool_context
 from concertmaster.graphs.duties import notify, withheld_fields
 from concertmaster.graphs.grounds import Grounds, gather
@@ -40,6 +45,8 @@ from concertmaster.policies.deadlines import DEADLINE
 from concertmaster.tools.journal import entry_of
 
 __all__ = ["make_act"]
+
+_CALL: Mapping[Measure, float] = {"tool_calls": 1, "seconds": 0}
 
 
 @dataclass(frozen=True)
@@ -82,14 +89,19 @@ def make_act(services: Services, sessions: Sessions) -> Any:
         action = await _stored(services, session, position)
         if action is None:
             return await _no_such_plan(services, session, position)
+        failed: dict[str, StepFailure] = {}
         async with turns.wait(services, session.thread, action.tool):
-            result = await _settled(services, session, action, payload.get("intent"))
+            try:
+                result = await _settled(services, session, action, payload.get("intent"))
+            except BudgetReached as error:
+                result = _told(action, "denied", error.message)
+                failed = _ended(action, error)
         if result is None:
             return {}
         runtime.stream_writer(changed(result))
         label = result.label if result.status == "done" else None
         return {
-            **update_of({"results": {str(action.position): result}}),
+            **update_of({"results": {str(action.position): result}, **failed}),
             **({"label": label.model_dump(mode="json")} if label else {}),
         }
 
@@ -186,17 +198,66 @@ def _told(action: Action, status: Any, message: str) -> ActionResult:
     )
 
 
+def _ended(action: Action, error: BudgetReached) -> dict[str, StepFailure]:
+    """Return what ends a run at the limit of a budget."""
+    fallback = "escalate" if error.owner else "refuse"
+    failure = StepFailure(step=action.step, why=error.message, fallback=fallback, owner=error.owner)
+    return {"failed": failure}
+
+
+@dataclass(frozen=True)
+class _Payer:
+    """Who pays for a call: the run, with the trail that hears of a limit."""
+
+    services: Services
+    session: Session
+
+    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
+        self.services.trail.emit(
+            type_,
+            why=why,
+            actor="act",
+            run=self.session.run or None,
+            thread=self.session.thread,
+            on_behalf_of=self.session.principal.id,
+            **data,
+        )
+
+
+async def _paid(grounds: Grounds, action: Action, decision: Allow | Review) -> ActionResult:
+    """Make a call, or read what it brought about before, which costs nothing."""
+    services, session = grounds.services, grounds.session
+
+    async def carry_out() -> ActionResult:
+        return await services.carrier.carry_out(
+            services.toolbox[action.tool],
+            action,
+            tool_context(services, session, action),
+            attempts=_attempts(services, action),
+            withhold=withheld_fields(decision),
+        )
+
+    spending = services.spending
+    if spending is None or not spending.counts(*_CALL) or await _begun(services, session, action):
+        return await carry_out()
+    async with spend(_Payer(services, session), _CALL) as purse:
+        started = time.monotonic()
+        try:
+            return await carry_out()
+        finally:
+            purse.spent["seconds"] = time.monotonic() - started
+
+
+async def _begun(services: Services, session: Session, action: Action) -> bool:
+    effects = await services.carrier.ledger.effects(session.run)
+    return any(effect.position == action.position for effect in effects)
+
+
 async def _run(grounds: Grounds, cleared: _Cleared) -> ActionResult:
     services, action = grounds.services, cleared.action
     tool = services.toolbox[action.tool]
     try:
-        result = await services.carrier.carry_out(
-            tool,
-            action,
-            tool_context(services, grounds.session, action),
-            attempts=_attempts(services, action),
-            withhold=withheld_fields(cleared.decision),
-        )
+        result = await _paid(grounds, action, cleared.decision)
     except EffectInDoubt as error:
         return _told(action, "in_doubt", error.message)
     if result.status != "failed" or tool.fallback is None:
@@ -218,12 +279,6 @@ async def _fall_back(grounds: Grounds, action: Action, failed: ActionResult) -> 
     record(grounds, other, decision, actor="act")
     if not isinstance(decision, Allow) or services.toolbox[name].consequential:
         return failed
-    result = await services.carrier.carry_out(
-        services.toolbox[name],
-        other,
-        tool_context(services, grounds.session, other),
-        attempts=_attempts(services, action),
-        withhold=withheld_fields(decision),
-    )
+    result = await _paid(grounds, other, decision)
     notify(grounds, other, decision, result)
     return result.model_copy(update={"fallback_of": action.tool})

@@ -16,7 +16,7 @@ from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import Hop, Usage
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import ModelNeed, RouteSpec
-from concertmaster.errors import ModelError
+from concertmaster.errors import BudgetReached, ModelError
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_turn, update_of
@@ -95,6 +95,8 @@ async def _ask(
             schema=_schema(spec.ask),
             seconds=_PATIENCE,
         )
+    except BudgetReached as error:
+        return ("escalate" if error.owner else "refuse"), error.message, Usage()
     except ModelError as error:
         return otherwise, f"the model gave no usable answer ({error.message})", Usage()
     answer = (reply.data or {}).get("to")

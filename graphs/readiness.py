@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from concertmaster.contracts.spec import StepSpec, WorkflowSpec
+from concertmaster.graphs.checks.budgets import check_budgets
 from concertmaster.graphs.checks.classifying import check_classifying
 from concertmaster.graphs.checks.intents import check_intents
 from concertmaster.graphs.checks.knowledge import check_knowledge
@@ -46,6 +47,7 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_redaction,
     check_retention,
     check_models,
+    check_budgets,
 )
 
 _LAST_NAME = re.compile(r"'(?:[\w-]+\.)*([\w-]+)'")

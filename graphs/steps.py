@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
+from concertmaster.agents.budgeting import spend
 from concertmaster.agents.critic import judge
 from concertmaster.agents.custom import run_custom
 from concertmaster.agents.executor import plan_actions
@@ -26,14 +27,17 @@ from concertmaster.contracts import (
     Verdict,
     now,
 )
+from concertmaster.contracts.budget import Measure
 from concertmaster.contracts.spec import StepSpec
-from concertmaster.errors import ConcertmasterError, ConfigError, HomeFenced
+from concertmaster.errors import BudgetReached, ConcertmasterError, ConfigError, HomeFenced
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
 from concertmaster.tools.journal import DOCUMENTS, Entry
 
 __all__ = ["AGENTS", "make_step", "told"]
+
+_VISIT: Mapping[Measure, float] = {"steps": 1}
 
 AGENTS: Mapping[str, Agent] = {
     "intent_classifier": classify_intent,
@@ -83,7 +87,7 @@ async def _attempt(agent: Agent, task: Task) -> dict[str, Any]:
     ):
         with attempt:
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(limit), spend(task, _VISIT):
                     return await agent(task)
             except (GraphBubbleUp, HomeFenced):
                 raise
@@ -101,7 +105,7 @@ class _Failed(Exception):
 
 
 def _retryable(error: Exception) -> bool:
-    return isinstance(error, _Failed) and not isinstance(error.error, ConfigError)
+    return isinstance(error, _Failed) and not isinstance(error.error, ConfigError | BudgetReached)
 
 
 def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:
@@ -146,9 +150,10 @@ def _failure(task: Task, error: Exception) -> dict[str, Any]:
         code=getattr(error, "code", None),
         fallback=step.fallback,
     )
-    failure = StepFailure(
-        step=step.id, why=why, fallback=step.fallback or "escalate", owner=step.owner
-    )
+    fallback, owner = step.fallback or "escalate", step.owner
+    if isinstance(error, BudgetReached):
+        fallback, owner = ("escalate", error.owner) if error.owner else ("refuse", None)
+    failure = StepFailure(step=step.id, why=why, fallback=fallback, owner=owner)
     return {"failed": failure, **_neutral(task, why)}
 
 

@@ -94,7 +94,7 @@ def _guard(view: RouteView, table: RouteTable) -> Hop | None:
         return Hop(to="escalate", why=why, owner=table.owner)
     if view.failed_step is not None:
         fallback = view.failed_fallback or "escalate"
-        owner = table.step_owners.get(view.failed_step, table.owner)
+        owner = view.failed_owner or table.step_owners.get(view.failed_step, table.owner)
         why = f"step {view.failed_step} failed and falls back to {fallback}"
         return Hop(to=fallback, why=why, owner=owner if fallback == "escalate" else None)
     doubtful = next((a for a in view.actions if a.status == "in_doubt"), None)
@@ -162,6 +162,7 @@ def view_of(turn: Turn, principal: Principal) -> RouteView:
             "done": list(turn.done),
             "failed_step": turn.failed.step if turn.failed else None,
             "failed_fallback": turn.failed.fallback if turn.failed else None,
+            "failed_owner": turn.failed.owner if turn.failed else None,
             "data": turn.data,
             "principal": {
                 "id": principal.id,

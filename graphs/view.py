@@ -93,6 +93,7 @@ class RouteView(Record):
     done: tuple[str, ...] = ()
     failed_step: str | None = None
     failed_fallback: str | None = None
+    failed_owner: str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
     principal: PrincipalView
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.contracts.model import PriceSpec
 from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.prices import priced
 from concertmaster.models.reply import (
@@ -37,6 +38,7 @@ class Opened:
     name: str
     model: str | None
     provider: str | None
+    price: PriceSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ async def ask(opened: Opened, question: Question, seconds: float) -> Reply:
                         question.messages
                     )
                     spent = read_usage(message)
-                    usage = usage.plus(priced(spent, model=opened.model, provider=opened.provider))
+                    usage = usage.plus(_priced(opened, spent))
                     return _read(opened, question, message, usage)
                 except ModelError:
                     raise
@@ -105,6 +107,10 @@ async def ask(opened: Opened, question: Question, seconds: float) -> Reply:
         ) from None
     kind = ModelUnavailable if failure.unavailable else ModelError
     raise kind(f"{opened.name} {failure.told}")
+
+
+def _priced(opened: Opened, spent: ModelUsage) -> ModelUsage:
+    return priced(spent, model=opened.model, provider=opened.provider, price=opened.price)
 
 
 def _bound(chat: BaseChatModel, question: Question, by_tool: bool) -> Any:

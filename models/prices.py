@@ -36,20 +36,29 @@ def priced(
     return usage if cost is None else replace(usage, cost=cost)
 
 
-def price_of(spec: ModelSpec) -> PriceSpec | None:
+def price_of(
+    spec: ModelSpec, *, model: str | None = None, provider: str | None = None
+) -> PriceSpec | None:
     """Return what a model costs: as declared, nothing on this machine, or as listed.
 
     Listed prices with steps are taken for short prompts; `priced` settles with the exact ones.
+
+    Args:
+        spec: the model.
+        model: its provider's name for it, where a program gave the model.
+        provider: the provider, likewise.
     """
     if spec.price is not None:
         return spec.price
     if spec.local:
         return PriceSpec(input=0, output=0)
-    if spec.model is None or spec.base_url is not None or spec.provider in ("program", "url"):
+    if model is None and spec.base_url is None and spec.provider not in ("program", "url"):
+        model, provider = spec.model, spec.provider
+    if model is None or provider is None:
         return None
     few = 1000
-    reading = _listed(ModelUsage(input_tokens=few), spec.model, spec.provider)
-    writing = _listed(ModelUsage(output_tokens=few), spec.model, spec.provider)
+    reading = _listed(ModelUsage(input_tokens=few), model, provider)
+    writing = _listed(ModelUsage(output_tokens=few), model, provider)
     if reading is None or writing is None:
         return None
     return PriceSpec(input=reading * _MILLION / few, output=writing * _MILLION / few)

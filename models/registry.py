@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
-from concertmaster.contracts.model import ModelsFile
+from concertmaster.contracts.model import ModelsFile, PriceSpec
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models.completion import Opened, Question, ask
 from concertmaster.models.openai_chat import OpenAIChat, open_chat
+from concertmaster.models.prices import price_of
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
 from concertmaster.models.requirement import Requirement, required
 from concertmaster.models.router import Call, Catalogue, Ranking, rank
@@ -53,23 +54,41 @@ class Chat:
         """What people and the trail call it."""
         return self.spec.name
 
+    @property
+    def price(self) -> PriceSpec | None:
+        """What it costs, None if nobody knows."""
+        if self.instance is None:
+            return price_of(self.spec)
+        given = _given(self.spec, self.instance)
+        return price_of(self.spec, model=given.model, provider=given.provider)
+
 
 @dataclass(frozen=True)
 class Choice:
-    """The model for a need, or None; and why. `others` are asked in order when it fails."""
+    """The model for a need, or None; and why. `others` are asked in order when it fails.
+
+    `output` is how many tokens the answer is expected to have.
+    """
 
     model: Chat | None
     reason: str
     others: tuple[Chat, ...] = ()
+    output: int = 500
+
+    @property
+    def price(self) -> PriceSpec | None:
+        """What the model costs, None if nobody knows."""
+        return self.model.price if self.model else None
 
     def each(self) -> tuple[Choice, ...]:
         """Return one choice a model, in the order in which they are asked."""
         if self.model is None:
             return ()
         later = tuple(
-            Choice(chat, f"{chat.name} comes next of those that fit") for chat in self.others
+            Choice(chat, f"{chat.name} comes next of those that fit", output=self.output)
+            for chat in self.others
         )
-        return (Choice(self.model, self.reason), *later)
+        return (Choice(self.model, self.reason, output=self.output), *later)
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,9 @@ class Models:
         self.standings = standings or Standings()
         self._named = {chat.name: chat for chat in self.chats}
         self._missing = {c.spec.key: c.missing for c in self.chats if c.missing is not None}
-        self._catalogue = Catalogue([chat.spec for chat in self.chats])
+        self._catalogue = Catalogue(
+            [chat.spec for chat in self.chats], lambda spec: self._named[spec.name].price
+        )
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections]
         self._loops = WeakKeyDictionary()
 
@@ -151,7 +172,7 @@ class Models:
         if not ranking.fitting:
             return Choice(None, ranking.why)
         first, *later = (self._named[one.spec.name] for one in ranking.fitting)
-        return Choice(first, ranking.why, tuple(later))
+        return Choice(first, ranking.why, tuple(later), need.output)
 
     def ranking(
         self,
@@ -251,7 +272,13 @@ class Models:
             raise ModelUnavailable(error.message, hint=error.hint) from None
         known = here.open[chat.name]
         priced_by = "openai" if chat.spec.base_url is None else None
-        return Opened(chat=known.chat, name=chat.name, model=known.model, provider=priced_by)
+        return Opened(
+            chat=known.chat,
+            name=chat.name,
+            model=known.model,
+            provider=priced_by,
+            price=chat.spec.price,
+        )
 
 
 def _chats(model: Any) -> tuple[Chat, ...]:
@@ -301,4 +328,5 @@ def _given(spec: ModelSpec, chat: BaseChatModel) -> Opened:
         name=spec.name,
         model=about.get("ls_model_name"),
         provider=None if own_server else about.get("ls_provider"),
+        price=spec.price,
     )

@@ -8,7 +8,7 @@ the model is better than it has to be. What is not known counts as a little wors
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -50,15 +50,20 @@ class Call:
 class Catalogue:
     """The models of a desk in order, with their prices; remembers which ones are able to what."""
 
-    def __init__(self, models: Sequence[ModelSpec]) -> None:
+    def __init__(
+        self,
+        models: Sequence[ModelSpec],
+        price: Callable[[ModelSpec], PriceSpec | None] = price_of,
+    ) -> None:
         self.models = tuple(models)
+        self._price = price
         self._prices: dict[str, PriceSpec | None] = {}
         self._able: dict[Requirement, _Split] = {}
 
     def price(self, spec: ModelSpec) -> PriceSpec | None:
         """Return what a model costs, None if nobody knows."""
         if spec.name not in self._prices:
-            self._prices[spec.name] = price_of(spec)
+            self._prices[spec.name] = self._price(spec)
         return self._prices[spec.name]
 
     def able(self, requirement: Requirement) -> _Split:

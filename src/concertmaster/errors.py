@@ -19,6 +19,7 @@ ConcertmasterError
 ├── KnowledgeError         CM310  documents cannot be ingested
 ├── ModelError             CM400  no model, or the model failed
 │   └── ModelUnavailable   CM401  every declared model failed or none is configured
+├── BudgetReached          CM420  a budget is used up
 ├── ToolError              CM500  a tool failed, timed out or returned what it must not
 │   └── ToolUncertain      CM501  it stopped without telling whether it took effect
 ├── EffectInDoubt          CM510  whether an effect took place is unknown
@@ -38,6 +39,7 @@ __all__ = [
     "ApprovalForbidden",
     "ApprovalStale",
     "ApprovalUnknown",
+    "BudgetReached",
     "ConcertmasterError",
     "ConfigError",
     "EffectInDoubt",
@@ -190,6 +192,16 @@ class ModelUnavailable(ModelError):
     """Every declared model failed, or none is configured."""
 
     code = "CM401"
+
+
+class BudgetReached(ConcertmasterError):
+    """A budget is used up and the run ends for it; `owner` may grant more, if there is one."""
+
+    code = "CM420"
+
+    def __init__(self, message: str, *, hint: str | None = None, owner: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.owner = owner
 
 
 class ToolError(ConcertmasterError):

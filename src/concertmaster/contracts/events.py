@@ -42,6 +42,8 @@ EventType = Literal[
     "model.chosen",
     "model.called",
     "model.failed",
+    "budget.reached",
+    "budget.granted",
     "plan.proposed",
     "policy.decided",
     "policy.notice",

@@ -40,6 +40,8 @@ from concertmaster.policies.approvals import Approvals
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.gate import Gate
 from concertmaster.policies.redaction import Redaction, redact_logs
+from concertmaster.policies.spending import MIGRATIONS as SPENDING
+from concertmaster.policies.spending import Spending
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
 from concertmaster.tools.effects import Carrier
@@ -67,6 +69,7 @@ MIGRATIONS = (
     *RETENTION,
     *OUTBOX,
     *FEEDBACK,
+    *SPENDING,
 )
 
 
@@ -204,6 +207,8 @@ async def _services(
     database = trail.database
     knowledge = library.knowledge if library else None
     await asyncio.to_thread(workspace.toolbox.prepare, home.data)
+    spending = Spending(database, workspace.spec.workflow.budgets)
+    await spending.settle_left()
     return Services(
         name=workspace.name,
         spec=workspace.spec,
@@ -219,6 +224,7 @@ async def _services(
             options.redaction.stored,
         ),
         trail=trail,
+        spending=spending,
         models=Models.of(options.model, workspace.spec.models),
         knowledge=knowledge,
         classifier=await asyncio.to_thread(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_bytes
 
@@ -25,12 +25,13 @@ __all__ = [
     "unlinked",
 ]
 
-_EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
+_EVENT = "INSERT INTO audit_events (envelope, salt) VALUES (?, ?)"
 _LINK = (
     "INSERT INTO audit_links (stream, n, id, type, time, previous, payload, hash)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _NO_SALT = b""
+_AT_ONCE = 500
 
 
 def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]) -> Link | None:
@@ -44,13 +45,26 @@ def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]
         for text in unlinked(connection, stream):
             payload = payload_digest(_NO_SALT, text)
             last = _link(connection, stream, last, json.loads(text), payload)
-    for text in envelopes:
-        about = json.loads(text)
-        salt = token_bytes(SALT_BYTES)
-        if connection.execute(_EVENT, (text, salt)).rowcount == 0:
+    found = [(text, json.loads(text)) for text in envelopes]
+    known = _known(connection, [about["id"] for _, about in found])
+    for text, about in found:
+        if about["id"] in known:
             continue
+        known.add(about["id"])
+        salt = token_bytes(SALT_BYTES)
+        connection.execute(_EVENT, (text, salt))
         last = _link(connection, stream, last, about, payload_digest(salt, text))
     return last
+
+
+def _known(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of the ids of which there is an event."""
+    known: set[str] = set()
+    for begin in range(0, len(ids), _AT_ONCE):
+        part = ids[begin : begin + _AT_ONCE]
+        sql = f"SELECT id FROM audit_events WHERE id IN ({', '.join('?' * len(part))})"
+        known.update(row[0] for row in connection.execute(sql, part))
+    return known
 
 
 def last_link(connection: sqlite3.Connection, stream: str) -> Link | None:

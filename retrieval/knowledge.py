@@ -33,7 +33,7 @@ from concertmaster.retrieval.vectors import VectorStore
 __all__ = ["Document", "IngestReport", "Knowledge", "Skipped", "load"]
 
 _log = logging.getLogger(__name__)
-_FILE = "knowledge.sqlite3"
+_FILE, _WORDS = "knowledge.sqlite3", "words.npz"
 _VECTORS, _TENANTS = "vectors", "tenants"
 
 
@@ -152,6 +152,9 @@ class Knowledge:
                 progress=progress,
                 prune=prune,
             )
+            if report.added or report.updated or report.deleted:
+                # Now, not with the first question; and words of what was deleted do not stay.
+                await asyncio.to_thread(self._current)
             today = day(now().date())
             lapsed = await asyncio.to_thread(lapses, self._store, today, self._spec.default_owner)
             return replace(report, lapsed=lapsed)
@@ -239,7 +242,9 @@ class Knowledge:
             return snapshot
         with self._building:
             if self._snapshot is None or self._snapshot.generation != self._store.generation:
-                self._snapshot = Snapshot(*self._store.every_passage())
+                self._snapshot = Snapshot(
+                    *self._store.every_passage(), self._store.path.with_name(_WORDS)
+                )
                 self._vectors.refresh(self._snapshot.generation)
             return self._snapshot
 
@@ -249,7 +254,7 @@ def _discard(folder: Path, place: Place) -> None:
     for file in (folder / _FILE, *folder.glob(f"{_TENANTS}/*/{_FILE}")):
         if place.shared and file.is_file():
             _drop_collection(file, place)
-    for name in (_FILE, f"{_FILE}-wal", f"{_FILE}-shm"):
+    for name in (_FILE, f"{_FILE}-wal", f"{_FILE}-shm", _WORDS):
         (folder / name).unlink(missing_ok=True)
     for name in (_VECTORS, _TENANTS):
         if (folder / name).is_dir():

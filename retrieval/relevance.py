@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from concertmaster.retrieval.lexical import terms
+from concertmaster.retrieval.stems import terms
 
 __all__ = ["Relevance", "judge"]
 

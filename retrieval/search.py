@@ -12,12 +12,12 @@ from concertmaster.retrieval.access import day, label_of
 from concertmaster.retrieval.duplicates import repeats
 from concertmaster.retrieval.embeddings import RELEVANT, Embedder
 from concertmaster.retrieval.fusion import fuse
-from concertmaster.retrieval.lexical import terms
 from concertmaster.retrieval.nearest import Nearest
 from concertmaster.retrieval.passage import Passage
 from concertmaster.retrieval.relevance import Relevance, judge
 from concertmaster.retrieval.sentences import split_sentences
 from concertmaster.retrieval.snapshot import Snapshot
+from concertmaster.retrieval.stems import terms
 from concertmaster.retrieval.store import Store
 
 __all__ = ["Search"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from concertmaster.contracts import Principal, Readers
@@ -25,16 +26,21 @@ def indexed_text(passage: Passage) -> str:
 
 
 class Snapshot:
-    """What searching a generation needs. Older than the store, never newer."""
+    """What searching a generation needs. Older than the store, never newer.
 
-    def __init__(self, generation: int, passages: Sequence[Passage]) -> None:
+    `kept` is a file that spares counting words again; see `Postings.of`.
+    """
+
+    def __init__(
+        self, generation: int, passages: Sequence[Passage], kept: Path | None = None
+    ) -> None:
         import numpy as np
 
         self.generation = generation
         self.ids = [p.id for p in passages]
         self._matrix: Matrix | None = None
         self._making = threading.Lock()
-        self.lexical = Lexical([indexed_text(p) for p in passages])
+        self.lexical = Lexical([indexed_text(p) for p in passages], kept)
         sets: dict[Readers, int] = {}
         self._set_of = np.array(
             [sets.setdefault(p.readers, len(sets)) for p in passages], dtype=np.int64

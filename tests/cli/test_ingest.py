@@ -107,3 +107,33 @@ def test_workspace_without_knowledge(cli, workspace):
     result = cli("ingest", workspace)
     assert result.exit_code == 2
     assert "declares no knowledge" in result.stderr
+
+
+def test_documents_of_a_tenant_are_its_own(cli, ask, workspace, folder):
+    file = workspace / "workflow.yaml"
+    shared = "knowledge: {paths: [knowledge], default_owner: ops"
+    file.write_text(file.read_text().replace(shared, f"{shared}, tenants: {{north: {{}}}}"))
+    report, code = ask("ingest", workspace, "--from", folder, "--tenant", "north")
+    assert (report["added"], code) == (2, 0)
+    run, _ = ask("run", workspace, "How much is a zeppelin a day?", "--as", "reader")
+    assert run["status"] == "escalated"
+    result = cli("ingest", workspace, "--from", folder, "--tenant", "west")
+    assert result.exit_code != 0
+    assert "declares no tenant 'west'" in result.stderr
+
+
+def test_tenant_without_documents_from_elsewhere_is_refused(cli, workspace):
+    result = cli("ingest", workspace, "--tenant", "north")
+    assert result.exit_code == 2
+    assert "add --from PATH" in result.stderr
+
+
+def test_documents_outside_of_their_days_are_told(cli, ask, workspace, folder):
+    (folder / "zeppelins.md.meta.yaml").write_text("valid_until: 2020-01-31\nowner: air-team\n")
+    told = cli("ingest", workspace, "--from", folder).stdout
+    assert "found by nobody today: zeppelins: expired on 2020-01-31" in told
+    (folder / "zeppelins.md.meta.yaml").write_text("valid_until: 2020-02-28\nowner: air-team\n")
+    report, _ = ask("ingest", workspace)
+    assert [r["source"] for r in report["lapsed"]] == ["zeppelins"]
+    events, _ = ask("audit", "show", "--type", "knowledge.ingested")
+    assert "expired on 2020-02-28" in events[-1]["data"]["lapsed"][0]

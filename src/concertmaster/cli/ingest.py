@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from concertmaster.cli.options import HomeDir, Json, WorkspaceDir
+from concertmaster.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,18 +27,28 @@ EXAMPLE = """Example: concertmaster ingest examples/support_desk
 Example: concertmaster ingest examples/bank_desk --from documents.jsonl"""
 
 _SHOWN = 20
+_MOST_TOLD = 50
 
 _Progress = Callable[[int, int], None]
 
 
 def ingest(
     workspace: WorkspaceDir,
+    *,
     sources: Annotated[
         list[Path] | None,
         typer.Option(
             "--from",
             metavar="PATH",
             help="A file or folder from elsewhere, remembered for later; may be repeated.",
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            metavar="NAME",
+            help="Whose documents those of --from are; everybody's without it.",
         ),
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Begin with an empty index.")] = False,
@@ -53,19 +64,29 @@ def ingest(
     from concertmaster.cli.console import print_json
     from concertmaster.cli.desks import run_async
 
-    report = run_async(
-        lambda: _ingest(workspace, tuple(sources or ()), rebuild, home and home.expanduser())
-    )
+    if tenant is not None and not sources:
+        raise ConfigError(
+            "--tenant says whose the documents of --from are, and there are none",
+            hint="add --from PATH; the tenants' own folders of workflow.yaml are always read",
+        )
+    given = _Given(tuple(sources or ()), tenant, rebuild)
+    report = run_async(lambda: _ingest(workspace, given, home and home.expanduser()))
     if as_json:
         print_json(asdict(report))
     else:
         _show(report)
 
 
-async def _ingest(
-    folder: Path, sources: tuple[Path, ...], rebuild: bool, home: Path | None
-) -> IngestReport:
-    from concertmaster.errors import ConfigError
+@dataclass(frozen=True)
+class _Given:
+    """What is asked for: documents from elsewhere, whose they are, and whether to begin anew."""
+
+    sources: tuple[Path, ...]
+    tenant: str | None
+    rebuild: bool
+
+
+async def _ingest(folder: Path, given: _Given, home: Path | None) -> IngestReport:
     from concertmaster.graphs.workspace import Workspace
     from concertmaster.orchestrator.home import Home, base_dir
 
@@ -78,17 +99,13 @@ async def _ingest(
     place = Home.prepare(home or base_dir() / workspace.name, workspace.path)
     async with place.busy():
         with _bar() as progress:
-            report = await _brought_up(workspace, place, sources, rebuild, progress)
+            report = await _brought_up(workspace, place, given, progress)
         await _record(workspace, place, report)
     return report
 
 
 async def _brought_up(
-    workspace: Workspace,
-    home: Home,
-    sources: tuple[Path, ...],
-    rebuild: bool,
-    progress: _Progress,
+    workspace: Workspace, home: Home, given: _Given, progress: _Progress
 ) -> IngestReport:
     from concertmaster.orchestrator.opening import open_library
     from concertmaster.retrieval.ingest import IngestReport
@@ -96,14 +113,14 @@ async def _brought_up(
 
     spec = workspace.spec.workflow.knowledge
     assert spec is not None
-    if rebuild:
+    if given.rebuild:
         # Also the way out when the index was made with another embedding.
         Knowledge.open(home.index, spec=spec, rebuild=True).close()
     library = open_library(workspace, home)
     assert library is not None
     try:
-        if sources:
-            return await library.add(sources, progress=progress)
+        if given.sources:
+            return await library.add(given.sources, progress=progress, tenant=given.tenant)
         return await library.sync(progress) or IngestReport()
     finally:
         library.knowledge.close()
@@ -125,6 +142,7 @@ async def _record(workspace: Workspace, home: Home, report: IngestReport) -> Non
             actor="ingest",
             **counts,
             skipped=len(report.skipped),
+            lapsed=[f"{r.source}: {r.what}" for r in report.lapsed[:_MOST_TOLD]],
             passages=report.chunks,
         )
         await trail.flush()
@@ -173,7 +191,8 @@ def _show(report: IngestReport) -> None:
     )
     _list("left out", "because it", [(s.source, s.why) for s in report.skipped])
     _list("taken in", "but it", [(r.source, r.what) for r in report.remarks])
-    if max(len(report.skipped), len(report.remarks)) > _SHOWN:
+    _list("found by nobody today", "because it", [(r.source, r.what) for r in report.lapsed])
+    if max(len(report.skipped), len(report.remarks), len(report.lapsed)) > _SHOWN:
         note("--json lists all of them")
     note(f"{report.chunks} passages embedded in {report.seconds:.1f} s")
 

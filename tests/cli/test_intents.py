@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,52 @@ def test_workspace_without_intents_is_told(cli, workspace):
     result = cli("intents", "evaluate", workspace)
     assert result.exit_code != 0
     assert "declares no intents" in result.stderr
+
+
+def golden(question, intent):
+    return json.dumps({"question": question, "intent": intent, "documents": [], "answer": None})
+
+
+def test_golden_questions_measure_what_they_say_of_intents(ask, reading, data):
+    lines = [
+        golden("give me my money back please", "refund"),
+        golden("knock knock, tell me a funny joke", "out_of_scope"),
+        golden("what does a card cost?", None),
+    ]
+    data.write_text("\n".join(lines))
+    told, code = ask("intents", "evaluate", reading, "--data", data)
+    assert (code, told["messages"]) == (0, 2)
+    assert told["out_of_scope_recall"] is not None
+    assert [i["messages"] for i in told["intents"]] == [1]
+
+
+def test_golden_questions_without_any_intent_are_told(cli, reading, data):
+    data.write_text(golden("what does a card cost?", None))
+    result = cli("intents", "evaluate", reading, "--data", data)
+    assert result.exit_code != 0
+    assert "holds no message with an intent" in result.stderr
+
+
+def test_utterance_among_the_data_is_not_learned_before_it_is_judged(ask, reading, data):
+    odd = "zyxwv utsrq ponml"
+    intents = reading / "intents.yaml"
+    intents.write_text(intents.read_text().replace("refund my order,", f"refund my order, {odd},"))
+    data.write_text(json.dumps({"text": odd, "intent": "refund"}))
+    told, _ = ask("intents", "evaluate", reading, "--data", data)
+    assert told["accuracy"] == 0.0
+    data.write_text(json.dumps({"text": f"{odd}!", "intent": "refund"}))
+    assert ask("intents", "evaluate", reading, "--data", data)[0]["accuracy"] == 1.0
+
+
+def test_embedding_of_the_workspace_reads_the_messages(ask, cli, reading, data):
+    workflow = reading / "workflow.yaml"
+    described = (
+        "embedding: {model: 'langchain_core.embeddings:DeterministicFakeEmbedding',"
+        " arguments: {size: 16}, name: fake-16}"
+    )
+    knowledge = "knowledge: {paths: [knowledge], default_owner: ops"
+    workflow.write_text(workflow.read_text().replace(knowledge, f"{knowledge}, {described}"))
+    made, _ = ask("intents", "train", reading)
+    stored = Path(made["file"]).stat().st_mtime_ns
+    cli("run", reading, "when do you open", "--as", "reader")
+    assert Path(made["file"]).stat().st_mtime_ns == stored

@@ -24,7 +24,8 @@ _Data = Annotated[
     typer.Option(
         "--data",
         metavar="FILE",
-        help="Labelled messages: JSON lines of text and intent (null: out of scope).",
+        help="Labelled messages: JSON lines of text and intent (null: out of scope),"
+        " or a golden.jsonl.",
     ),
 ]
 _Folds = Annotated[int, typer.Option("--folds", min=2, max=20, help="Parts to divide into.")]
@@ -62,7 +63,7 @@ def evaluate(
     """Measure how well intents are told apart.
 
     On the workspace's own utterances by cross-validation, or with --data on messages that the
-    classifier was not trained on. Nothing is stored.
+    classifier was not trained on: an utterance that is among them is left out. Nothing is stored.
     """
     from concertmaster.cli.console import print_json
     from concertmaster.cli.intents_shown import as_plain, show_figures

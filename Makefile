@@ -16,10 +16,10 @@ ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format docs constraints clean
+.PHONY: help demo test check lint types format docs constraints bench-peers clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY)  ## twelve conversations over the support desk, approvals included
 	@$(BIN)/concertmaster demo
@@ -45,6 +45,9 @@ docs: $(READY)  ## write docs/reference.md from the docstrings
 
 constraints: $(READY)  ## write constraints.txt from what .venv holds
 	@$(BIN)/python scripts/constraints.py
+
+bench-peers: $(READY)  ## the cost of a run, of an agent and of a thread beside other frameworks
+	@for what in run build growth throughput; do $(BIN)/python benchmarks/peers.py $$what || exit 1; done
 
 clean:  ## remove build products and caches; .venv stays
 	@rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -6,26 +6,32 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import concertmaster as cm
-from peers.measuring import Run, serve
+from concertmaster.graphs.compile import compile_graph
+from concertmaster.graphs.session import Sessions
+from peers.measuring import Peer, serve
 from peers.server import ANSWER, MESSAGE
 
 WORKSPACE = Path(__file__).with_name("workspace")
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path) -> AsyncIterator[Run]:
+async def opened(url: str, folder: Path) -> AsyncIterator[Peer]:
     """Open the workspace."""
     async with cm.open(WORKSPACE, home=folder / "home", model=f"{url}#loopback") as desk:
 
-        async def run(name: str) -> None:
-            made = await desk.run(MESSAGE, principal="ana", thread=name)
+        async def run(name: str, text: str = MESSAGE) -> None:
+            made = await desk.run(text, principal="ana", thread=name)
             effects = await desk.services.carrier.ledger.effects(made.id)
             if [e.status for e in effects] != ["done"] or made.outcome.text != ANSWER:
                 raise SystemExit(f"the run ended as {made.status}: {made.outcome}, {effects}")
 
-        yield run
+        def build() -> Any:
+            return compile_graph(desk.services, Sessions(), None)
+
+        yield Peer(run, build=build, folder=folder)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from peers.measuring import Run, serve
+from peers.measuring import Peer, serve
 from peers.server import ANSWER, MESSAGE, TOOL
 from peers.tool import SCHEMA, file_note
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path) -> AsyncIterator[Run]:
+async def opened(url: str, folder: Path) -> AsyncIterator[Peer]:
     """Open the client."""
     client = AsyncOpenAI(base_url=url, api_key="none")
     tools: Any = [{"type": "function", "function": {"name": TOOL, "parameters": SCHEMA}}]
@@ -34,7 +34,7 @@ async def opened(url: str, folder: Path) -> AsyncIterator[Run]:
         if last.choices[0].message.content != ANSWER:
             raise SystemExit(f"unexpected answer: {last}")
 
-    yield run
+    yield Peer(run)
     await client.close()
 
 

@@ -1,10 +1,12 @@
 """A model on the loopback interface, in a process of its own: it calls a tool, then it answers.
 
-    python -m peers.server      prints its URL; ends when its standard input does
+    python -m peers.server [SECONDS]    prints its URL; ends when its standard input does
 
 Speaks as much of HTTP/1.1 and of OpenAI's chat completions as clients need, and keeps connections
-open. A request that offers tools and holds no result yet is answered with a call of the first one
-offered; any other, with a sentence. Needs the standard library alone.
+open. A request that offers the tool, which was not called since the user's last message, is
+answered with a call of it; one that only offers others, of which none was called, with a call of
+the first (a supervisor hands over); any other, with a sentence; each after SECONDS. `GET /count`
+tells how often it was asked. Needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -22,15 +24,19 @@ ARGUMENTS = {"order": "1042", "note": "the lamp flickers"}
 MESSAGE = "Please file a note on order 1042: the lamp flickers"
 ANSWER = "The note is filed on order 1042."
 
+_SECONDS = float(sys.argv[1]) if __name__ == "__main__" and sys.argv[1:] else 0.0
+_COUNT = [0]
+
 
 def _answer(body: dict[str, Any]) -> dict[str, Any]:
-    answered = any(message.get("role") == "tool" for message in body["messages"])
+    called = _called(body["messages"])
     offered = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    call = TOOL if TOOL in offered else next(iter(offered), None)
     message: dict[str, Any] = {"role": "assistant", "content": ANSWER}
     reason = "stop"
-    if offered and not answered:
-        name = TOOL if TOOL in offered else offered[0]
-        function = {"name": name, "arguments": json.dumps(ARGUMENTS)}
+    if call is not None and (call not in called if call == TOOL else not called):
+        given = ARGUMENTS if call == TOOL else {}
+        function = {"name": call, "arguments": json.dumps(given)}
         message = {
             "role": "assistant",
             "content": None,
@@ -47,6 +53,17 @@ def _answer(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _called(messages: list[dict[str, Any]]) -> set[str]:
+    """Return the names of the tools that were called since the user's last message."""
+    names: set[str] = set()
+    for message in messages:
+        if message.get("role") == "user":
+            names.clear()
+        for call in message.get("tool_calls") or ():
+            names.add(call["function"]["name"])
+    return names
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
@@ -54,7 +71,12 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             fields = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:])}
             raw = await reader.readexactly(int(fields.get("content-length", 0)))
             if lines[0].startswith("POST"):
+                _COUNT[0] += 1
                 said: dict[str, Any] = _answer(json.loads(raw))
+                if _SECONDS:
+                    await asyncio.sleep(_SECONDS)
+            elif lines[0].startswith("GET /count"):
+                said = {"count": _COUNT[0]}
             else:
                 listed = {"id": "loopback", "object": "model", "created": 1, "owned_by": "peers"}
                 said = {"object": "list", "data": [listed]}
@@ -70,7 +92,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def main() -> None:
     """Serve until standard input is closed."""
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(_serve, "127.0.0.1", 0, backlog=4096)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 

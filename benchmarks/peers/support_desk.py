@@ -6,16 +6,19 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import concertmaster as cm
-from peers.measuring import Run, serve
+from concertmaster.graphs.compile import compile_graph
+from concertmaster.graphs.session import Sessions
+from peers.measuring import Peer, serve
 
 DESK = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
 QUESTION = "Where is my order 1042?"
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path) -> AsyncIterator[Run]:
+async def opened(url: str, folder: Path) -> AsyncIterator[Peer]:
     """Open the desk; the model's URL is not used."""
     async with cm.open(DESK, home=folder / "home") as desk:
 
@@ -24,7 +27,10 @@ async def opened(url: str, folder: Path) -> AsyncIterator[Run]:
             if made.status != "answered" or not any(e.type == "tool.called" for e in made.events):
                 raise SystemExit(f"the run ended as {made.status}: {made.outcome}")
 
-        yield run
+        def build() -> Any:
+            return compile_graph(desk.services, Sessions(), None)
+
+        yield Peer(run, build=build)
 
 
 if __name__ == "__main__":

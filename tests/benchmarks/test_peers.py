@@ -31,15 +31,82 @@ def test_each_peer_tells_version_and_times(names):
         assert min(v for k, v in figures.items() if k.endswith("ms")) > 0
 
 
-def test_model_calls_the_tool_once_and_then_answers(monkeypatch):
+@pytest.mark.parametrize(
+    ("what", "names", "keys"),
+    [
+        ("build", ("create_agent", "concertmaster"), {"first_ms", "build_ms", "agent_bytes"}),
+        ("growth", ("concertmaster", "langgraph_sqlite"), {"turn_1_bytes", "turn_2_bytes"}),
+        ("throughput", ("openai_client", "concertmaster"), {"per_second_1", "thread_bytes"}),
+    ],
+)
+def test_each_measurement_tells_its_figures(what, names, keys):
+    command = [BENCHMARKS / "peers.py", what, "--agents", "2", "--turns", "2", "--flights", "1"]
+    ended = subprocess.run(
+        [sys.executable, *command, "--only", *names],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    told = json.loads(ended.stdout.splitlines()[-1])["peers"]
+    assert set(told) == set(names)
+    for figures in told.values():
+        assert "error" not in figures
+        assert figures.keys() >= keys
+
+
+def test_peer_that_cannot_be_installed_is_reported(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from peers import children
+    from peers.catalog import Peer
+
+    def fails(name: str, *requirements: str) -> Path:
+        raise subprocess.CalledProcessError(1, "pip", stderr=b"no such version")
+
+    monkeypatch.setattr(children, "installed", fails)
+    peer = Peer("absent", "absent", ("absent==1",))
+    with pytest.raises(children.Gone, match="cannot be installed: no such version"):
+        children.Child(peer, "http://127.0.0.1:1/v1", tmp_path, 1)
+
+
+def test_peer_that_ends_leaves_its_last_words(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from peers import children
+    from peers.catalog import Peer
+
+    with pytest.raises(children.Gone, match=r"No module named peers\.absent"):
+        children.Child(Peer("absent", "absent"), "http://127.0.0.1:1/v1", tmp_path, 60)
+
+
+def test_model_calls_the_tool_once_a_turn_and_then_answers(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from peers import server
 
+    user = {"role": "user"}
     tools = [{"function": {"name": server.TOOL}}]
-    asked = server._answer({"messages": [{"role": "user"}], "tools": tools})["choices"][0]
-    assert asked["message"]["tool_calls"][0]["function"]["name"] == server.TOOL
-    done = [{"role": "user"}, {"role": "tool"}]
-    for body in ({"messages": done, "tools": tools}, {"messages": [{"role": "user"}]}):
+    called = {"role": "assistant", "tool_calls": [{"function": {"name": server.TOOL}}]}
+    for messages in ([user], [user, called, {"role": "tool"}, user]):
+        asked = server._answer({"messages": messages, "tools": tools})["choices"][0]
+        assert asked["message"]["tool_calls"][0]["function"]["name"] == server.TOOL
+    done = [user, called, {"role": "tool"}]
+    for body in ({"messages": done, "tools": tools}, {"messages": [user]}):
         told = server._answer(body)["choices"][0]
         assert told["message"]["content"] == server.ANSWER
         assert told["finish_reason"] == "stop"
+
+
+def test_model_hands_over_once_and_then_lets_the_other_call_the_tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from peers import server
+
+    user = {"role": "user"}
+    hand_over = [{"function": {"name": "transfer_to_notes"}}]
+    asked = server._answer({"messages": [user], "tools": hand_over})["choices"][0]
+    assert asked["message"]["tool_calls"][0]["function"]["name"] == "transfer_to_notes"
+    handed = [user, {"role": "assistant", "tool_calls": hand_over}, {"role": "tool"}]
+    offered = [{"function": {"name": server.TOOL}}]
+    asked = server._answer({"messages": handed, "tools": offered})["choices"][0]
+    assert asked["message"]["tool_calls"][0]["function"]["name"] == server.TOOL
+    told = server._answer({"messages": handed, "tools": hand_over})["choices"][0]
+    assert told["message"]["content"] == server.ANSWER

@@ -35,7 +35,7 @@ _CONSOLE = Console(stderr=True)
 _COST = 0.007
 _FOLDS = 5
 _POINTS = 21
-_CHUNK = 64
+_CHUNK = 4096
 _VECTORS: dict[str, Any] = {}
 
 

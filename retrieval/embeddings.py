@@ -8,10 +8,11 @@ import importlib.util
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -162,7 +163,8 @@ _RECENT = 256
 class MiniLM:
     """all-MiniLM-L6-v2 with 8-bit weights, on ONNX Runtime: 384 numbers, English, no network.
 
-    Texts beyond 256 tokens are cut. A question takes some 3 ms on one core, a passage 30 ms.
+    Texts beyond 256 tokens are cut. A question takes some 3 ms on one core, of
+    many at once 1.5 ms each; a passage 30 ms.
     """
 
     name = "all-MiniLM-L6-v2-int8"
@@ -204,22 +206,25 @@ class MiniLM:
         self._load()
         # encode_batch would start threads of its own, and warn when the process forks later.
         tokens = [self._tokenizer.encode(_encodable(text)).ids for text in texts]
-        # One text a run: batches cost padding and three times the memory, and are no faster here.
         if len(tokens) < _MANY:
-            return [self._pooled(ids) for ids in tokens]
+            return [self._pooled([ids])[0] for ids in tokens]
+        batches = list(_batches(tokens))
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
-            return list(threads.map(self._pooled, tokens))
+            pooled = threads.map(self._pooled, [[tokens[at] for at in batch] for batch in batches])
+            made = dict(zip(chain.from_iterable(batches), chain.from_iterable(pooled), strict=True))
+        return [made[at] for at in range(len(tokens))]
 
-    def _pooled(self, tokens: list[int]) -> Vectors:
+    def _pooled(self, tokens: list[list[int]]) -> Vectors:
+        """Return the mean of the token vectors of texts that have the same number of tokens."""
         import numpy as np
 
-        ids = np.array([tokens], dtype=np.int64)
+        ids = np.array(tokens, dtype=np.int64)
         inputs = {
             "input_ids": ids,
             "attention_mask": np.ones_like(ids),
             "token_type_ids": np.zeros_like(ids),
         }
-        mean: Vectors = self._session.run(None, inputs)[0][0].mean(axis=0)
+        mean: Vectors = self._session.run(None, inputs)[0].mean(axis=1)
         return mean
 
     def _load(self) -> None:
@@ -229,6 +234,22 @@ class MiniLM:
             if self._session is None:
                 self._tokenizer = _tokenizer()
                 self._session = _session()
+
+
+def _batches(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Yield the places of texts to run together: of the same length, and short in all.
+
+    Texts of the same length need no padding, so that a text has the same vector alone and among
+    others. The weights are read once a batch, which makes short texts three times as fast; no
+    batch takes more memory than a text of the greatest length.
+    """
+    alike: dict[int, list[int]] = {}
+    for at, ids in enumerate(tokens):
+        alike.setdefault(len(ids), []).append(at)
+    for length, places in alike.items():
+        size = max(1, _TOKENS // max(1, length))
+        for first in range(0, len(places), size):
+            yield places[first : first + size]
 
 
 def _encodable(text: str) -> str:

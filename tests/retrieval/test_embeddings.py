@@ -38,6 +38,17 @@ def test_a_text_has_the_same_vector_alone_and_among_others() -> None:
     assert np.array_equal(alone, again)
 
 
+def test_texts_run_together_keep_their_order_and_their_vectors() -> None:
+    # 60 texts of 6 tokens and 4 of many more, mixed: several batches of equal length.
+    texts = [f"order {n} please" for n in range(10, 70)]
+    for at in (3, 20, 21, 50):
+        texts[at] = f"{texts[at]} and tell me where it is now " * at
+    together = default_embedder().embed(texts)
+    alone = np.vstack([default_embedder().embed([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-6)
+    assert len(np.unique(together.round(4), axis=0)) == len(texts)
+
+
 def test_what_a_caller_does_to_a_vector_stays_with_the_caller() -> None:
     first = default_embedder().embed(["remembered"])
     kept = first.copy()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from concertmaster.agents.budgeting import OutOfModels, OutOfMoney, Payer, Purse, spend
 from concertmaster.agents.exchange import exchange
-from concertmaster.contracts import Usage
+from concertmaster.agents.fitting import Fitted, Prompt, Unfit, fit
+from concertmaster.contracts import Label, Usage
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ModelError, ModelUnavailable
-from concertmaster.models.counting import estimate
 from concertmaster.models.prices import expected
 from concertmaster.policies.redaction import in_words
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from concertmaster.contracts.budget import Measure
     from concertmaster.models.registry import Choice, Reply
 
-__all__ = ["ask", "ask_for", "chosen"]
+__all__ = ["Asked", "ask", "ask_for", "chosen", "composed"]
 
 _SHARE = 0.8
 _LONGEST = 60.0
@@ -29,23 +27,47 @@ _OF_INTENT = {"name", "in_scope", "acts", "owner"}
 _OF_PRINCIPAL = {"id", "roles", "groups", "tenant"}
 
 
-def chosen(task: Task) -> Choice:
-    """Return the model for what the step needs, or none, with the reason."""
-    need = task.step.model
-    if not isinstance(need, ModelNeed):
-        return task.services.models.choose(None)
-    return task.services.models.choose(need, known=_known(task, need))
+class Asked(NamedTuple):
+    """A reply, what was spent, and the label of everything that the model read for it."""
+
+    reply: Reply
+    usage: Usage
+    label: Label
+
+
+def chosen(task: Task, prompt: Prompt) -> Choice:
+    """Return the model for what the step needs and is about to ask, or none, with the reason.
+
+    Where models could serve the step and none may be asked this, the reason is in the trail.
+    """
+    need, models = task.step.model, task.services.models
+    if not isinstance(need, ModelNeed) or not models.configured:
+        return models.choose(need)
+    call = prompt.call(need.output)
+    known = {
+        **_known(task, need),
+        "confidentiality": call.confidentiality.name,
+        "tokens": call.tokens,
+    }
+    choice = models.choose(need, call, known)
+    if choice.model is None and models.choose(need, known=known).model is not None:
+        task.record("model.failed", why=choice.reason, model=None)
+    return choice
+
+
+def composed(task: Task, label: Label) -> dict[str, Any]:
+    """Return what a turn keeps of what a model read that wrote something in it."""
+    before = task.turn.composed
+    return {"composed": label if before is None else before.join(label)}
 
 
 async def ask(
     task: Task,
     choice: Choice,
-    messages: Sequence[Mapping[str, Any]],
+    prompt: Prompt,
     *,
     why: str,
-    tools: Sequence[Mapping[str, Any]] | None = None,
-    schema: Mapping[str, Any] | None = None,
-) -> tuple[Reply, Usage]:
+) -> Asked:
     """Return a model's reply and what the turn has then spent.
 
     Models get four fifths of the step's time, so that the step can still do without them.
@@ -53,45 +75,39 @@ async def ask(
     Args:
         task: whose step asks.
         choice: what `chosen` returned.
-        messages: the question.
+        prompt: the question.
         why: what the model is asked for, for the trail.
-        tools: functions to propose calls of, in OpenAI's form.
-        schema: the form of a structured answer.
 
     Raises:
         ModelError: every model that fits failed; each failure is in the trail then.
         BudgetReached: a budget ends the run.
     """
     seconds = _SHARE * (task.step.timeout or _LONGEST)
-    reply, usage = await ask_for(
-        task, choice, messages, why=why, tools=tools, schema=schema, seconds=seconds
-    )
-    return reply, task.turn.usage.plus(usage)
+    asked = await ask_for(task, choice, prompt, why=why, seconds=seconds)
+    return asked._replace(usage=task.turn.usage.plus(asked.usage))
 
 
 async def ask_for(
     asker: Payer,
     choice: Choice,
-    messages: Sequence[Mapping[str, Any]],
+    prompt: Prompt,
     *,
     why: str,
-    tools: Sequence[Mapping[str, Any]] | None = None,
-    schema: Mapping[str, Any] | None = None,
     seconds: float,
-) -> tuple[Reply, Usage]:
+) -> Asked:
     """Return a model's reply and what asking cost.
 
-    The chosen model is asked first, then the next best of those that fit, while time is left.
+    The chosen model is asked first, then the next best of those that fit, while time is left. Each
+    gets as much of the prompt as it holds and is cleared for.
 
     Args:
         asker: on whose behalf.
-        choice, messages, why, tools, schema: as for `ask`.
+        choice, prompt, why: as for `ask`.
         seconds: for all models together.
 
     Raises:
         ModelError: as for `ask`.
     """
-    question = _Question(messages=messages, why=why, tools=tools, schema=schema)
     failure: ModelError = ModelUnavailable(choice.reason)
     deadline = time.monotonic() + seconds
     for one in choice.each():
@@ -99,7 +115,7 @@ async def ask_for(
         if left <= 0:
             break
         try:
-            return await _ask(asker, one, question, left)
+            return await _ask(asker, one, prompt, why, left)
         except OutOfModels:
             raise
         except ModelError as error:
@@ -108,33 +124,30 @@ async def ask_for(
     raise failure
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Question:
-    """What is asked, and what for."""
-
-    messages: Sequence[Mapping[str, Any]]
-    why: str
-    tools: Sequence[Mapping[str, Any]] | None
-    schema: Mapping[str, Any] | None
-
-
-async def _ask(
-    asker: Payer, choice: Choice, question: _Question, seconds: float
-) -> tuple[Reply, Usage]:
+async def _ask(asker: Payer, choice: Choice, prompt: Prompt, why: str, seconds: float) -> Asked:
     name = _name(choice)
+    fitted = _fitted(asker, choice, prompt)
     spending = asker.services.spending
     if spending is not None and spending.counts("money") and choice.price is None:
         raise OutOfMoney(f"{name} has no known price, and money is bounded")
-    async with spend(asker, _estimate(choice, question)) as purse:
-        asker.record("model.chosen", why=choice.reason, model=name)
+    async with spend(asker, _estimate(choice, fitted.tokens)) as purse:
+        asker.record(
+            "model.chosen",
+            why=_with(choice.reason, fitted.left_out),
+            model=name,
+            tokens=fitted.tokens,
+            confidentiality=fitted.label.confidentiality.name,
+            left_out=list(fitted.left_out),
+        )
         started = time.monotonic()
         try:
             reply, hidden = await exchange(
                 asker.services,
                 choice,
-                question.messages,
-                tools=question.tools,
-                schema=question.schema,
+                fitted.messages,
+                label=fitted.label,
+                tools=prompt.tools or None,
+                schema=prompt.schema,
                 seconds=seconds,
             )
         except ModelUnavailable:
@@ -143,29 +156,54 @@ async def _ask(
         finally:
             purse.spent["seconds"] = time.monotonic() - started
         _settle(purse, reply)
+    if choice.model is not None:
+        asker.services.gauge.learn(
+            choice.model.spec.key, estimated=fitted.estimated, reported=reply.usage.input_tokens
+        )
     if hidden:
         why_hidden = f"hidden from {name}: {in_words(hidden)}"
         asker.record("value.redacted", why=why_hidden, kinds={f.kind: f.count for f in hidden})
     asker.record(
         "model.called",
-        why=question.why,
+        why=_with(why, fitted.left_out),
         model=name,
         calls=len(reply.tool_calls),
         input_tokens=reply.usage.input_tokens,
         output_tokens=reply.usage.output_tokens,
+        cached_tokens=reply.usage.cached_tokens,
         cost=reply.usage.cost,
     )
-    return reply, _spent(reply)
+    return Asked(reply, _spent(reply), fitted.label)
 
 
-def _estimate(choice: Choice, question: _Question) -> dict[Measure, float]:
+def _fitted(asker: Payer, choice: Choice, prompt: Prompt) -> Fitted:
+    """Return as much of a prompt as a model holds and is cleared for.
+
+    Raises:
+        ModelUnavailable: it does not hold the least of it, or may not see it.
+    """
+    if choice.model is None:
+        raise ModelUnavailable(choice.reason)
+    spec, gauge = choice.model.spec, asker.services.gauge
+    fitted = fit(prompt, spec, _output(choice), lambda n: gauge.count(spec.key, n))
+    if isinstance(fitted, Unfit):
+        raise ModelUnavailable(f"{spec.name} {fitted.why}")
+    return fitted
+
+
+def _with(why: str, left_out: tuple[str, ...]) -> str:
+    return f"{why}; left out {', '.join(left_out)}" if left_out else why
+
+
+def _output(choice: Choice) -> int:
+    most = choice.model.spec.output if choice.model else None
+    return min(choice.output, most or choice.output)
+
+
+def _estimate(choice: Choice, tokens: int) -> dict[Measure, float]:
     """Return what asking is expected to spend; money only where the price is known."""
-    tokens = estimate(question.messages, question.tools or (), question.schema)
-    output, price = choice.output, None
-    if choice.model is not None:
-        output = min(output, choice.model.spec.output or output)
-        price = choice.price
-    cost = expected(price, tokens, output)
+    output = _output(choice)
+    cost = expected(choice.price, tokens, output)
     return {
         "tokens": tokens + output,
         "money": 0.0 if cost is None else cost,
@@ -206,5 +244,6 @@ def _spent(reply: Reply) -> Usage:
         model_calls=1,
         input_tokens=reply.usage.input_tokens,
         output_tokens=reply.usage.output_tokens,
+        cached_tokens=reply.usage.cached_tokens,
         cost=reply.usage.cost or 0.0,
     )

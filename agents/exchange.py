@@ -3,6 +3,9 @@
 A model that is cleared for restricted data (one on this machine, or one declared so) reads the
 prompt as it is. Any other gets numbered marks such as `[email-1]`; where it writes a mark, the
 value is filled in. Credentials are never filled in.
+
+This is the last place before a prompt leaves: a model that is not cleared for its label is not
+asked, whoever chose it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from concertmaster.contracts import Confidentiality
+from concertmaster.agents.clearance import known, uncleared
+from concertmaster.contracts import Confidentiality, Label
+from concertmaster.errors import ModelUnavailable
 from concertmaster.policies.redaction import Finding
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ async def exchange(
     choice: Choice,
     messages: Sequence[Mapping[str, Any]],
     *,
+    label: Label | None,
     tools: Sequence[Mapping[str, Any]] | None = None,
     schema: Mapping[str, Any] | None = None,
     seconds: float,
@@ -34,9 +40,21 @@ async def exchange(
 
     What the model wrote itself of cards and credentials is taken out, as it would be stored.
 
+    Args:
+        services: the rooms of the workspace.
+        choice: the model.
+        messages, tools, schema: the question.
+        label: the join of the labels of everything in the messages; None counts as restricted.
+        seconds: for all attempts.
+
     Raises:
+        ModelUnavailable: the model is not cleared for what the messages hold.
         ModelError: the model failed.
     """
+    if choice.model is not None:
+        why = uncleared(choice.model.spec, known(label))
+        if why is not None:
+            raise ModelUnavailable(f"{choice.model.name} {why}")
     cleared = choice.model is None or choice.model.spec.clearance >= Confidentiality.restricted
     masking = None if cleared else services.redaction.masking()
     reply = await services.models.complete(

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from concertmaster.agents.asking import ask, chosen
+from concertmaster.agents.asking import ask, chosen, composed
 from concertmaster.agents.playbook import Calls, Finished, PlannedCall, advance
 from concertmaster.agents.prompts import planning_prompt
 from concertmaster.agents.slots import fill
@@ -139,17 +139,16 @@ def _complete(task: Task, *, said: str | None, why: str) -> dict[str, Any]:
 
 
 async def _from_model(task: Task) -> dict[str, Any]:
-    choice = chosen(task)
+    toolbox = task.services.toolbox
+    offered = [_offered(toolbox[t]) for t in task.step.tools or () if t in toolbox.names]
+    prompt = planning_prompt(task, offered)
+    choice = chosen(task, prompt)
     if choice.model is None:
         raise ModelUnavailable(
             f"step {task.step.id!r} has no playbook for this request, and {choice.reason}",
             hint="declare a playbook for the intent, or give a model with --model",
         )
-    toolbox = task.services.toolbox
-    offered = [_offered(toolbox[t]) for t in task.step.tools or () if t in toolbox.names]
-    reply, usage = await ask(
-        task, choice, planning_prompt(task), why="proposed calls", tools=offered
-    )
+    reply, usage, label = await ask(task, choice, prompt, why="proposed calls")
     if not reply.tool_calls:
         return {**_complete(task, said=None, why="the model proposes nothing more"), "usage": usage}
     fresh = _fresh(task, reply.tool_calls)
@@ -162,7 +161,7 @@ async def _from_model(task: Task) -> dict[str, Any]:
         PlannedCall(f"call_{first + i}", call.name, call.arguments, "proposed by a model")
         for i, call in enumerate(fresh[:room])
     ]
-    return {"actions": _propose(task, calls), "usage": usage}
+    return {"actions": _propose(task, calls), "usage": usage, **composed(task, label)}
 
 
 def _fresh(task: Task, calls: Sequence[ToolCall]) -> list[ToolCall]:

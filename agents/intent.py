@@ -169,10 +169,7 @@ def _several(task: Task, parts: Sequence[Part]) -> _Read:
 
 
 async def _ask_model(task: Task, scores: Scores) -> _Read:
-    choice = chosen(task)
     best = scores.ranked[0][1] if scores.ranked else 0.0
-    if choice.model is None:
-        return _Read(_out(task, best, "linear", "unlike every declared intent"))
     names = [i.name for i in task.services.spec.intents.intents]
     schema = {
         "title": "intent",
@@ -181,9 +178,12 @@ async def _ask_model(task: Task, scores: Scores) -> _Read:
         "required": ["intent"],
         "additionalProperties": False,
     }
-    prompt = classification_prompt(task.services.spec, task.turn.request.resolved)
+    prompt = classification_prompt(task, schema)
+    choice = chosen(task, prompt)
+    if choice.model is None:
+        return _Read(_out(task, best, "linear", "unlike every declared intent"))
     try:
-        reply, usage = await ask(task, choice, prompt, why="chose an intent", schema=schema)
+        reply, usage, _ = await ask(task, choice, prompt, why="chose an intent")
     except ModelError:
         why = "unlike every declared intent; the model failed"
         return _Read(_out(task, best, "linear", why))

@@ -64,12 +64,14 @@ async def second_opinion(task: Task, draft: Draft) -> tuple[list[Finding], Usage
     the verdict of the checks then stands.
     """
     factual = [i for i, s in enumerate(draft.sentences) if s.basis != "form"]
-    choice = chosen(task)
-    if draft.method != "model" or not factual or choice.model is None:
+    if draft.method != "model" or not factual:
         return [], task.turn.usage
-    prompt = judging_prompt(task, draft)
+    prompt = judging_prompt(task, draft, _SCHEMA)
+    choice = chosen(task, prompt)
+    if choice.model is None:
+        return [], task.turn.usage
     try:
-        reply, usage = await ask(task, choice, prompt, why="judged the draft", schema=_SCHEMA)
+        reply, usage, _ = await ask(task, choice, prompt, why="judged the draft")
     except ModelError:
         return [], task.turn.usage
     try:

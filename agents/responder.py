@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from concertmaster.agents.asking import ask, chosen
+from concertmaster.agents.asking import ask, chosen, composed
 from concertmaster.agents.executor import playbook_of, variables
 from concertmaster.agents.extractive import MOST, cite, extract
 from concertmaster.agents.playbook import reply as playbook_reply
 from concertmaster.agents.prompts import answer_prompt
 from concertmaster.agents.task import Task
 from concertmaster.agents.words import coverage
-from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence, Usage
+from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence
 from concertmaster.errors import ModelError
 from concertmaster.policies.conditions import ConditionError
 from concertmaster.retrieval.sentences import split_sentences
@@ -40,7 +40,7 @@ _STATED = {
 
 async def compose(task: Task) -> dict[str, Any]:
     """Write the draft and record how it came about."""
-    draft, usage = await _draft(task)
+    draft, spent = await _draft(task)
     task.record(
         "draft.composed",
         why=f"composed as {draft.method}",
@@ -51,23 +51,25 @@ async def compose(task: Task) -> dict[str, Any]:
     revisions = task.turn.revisions
     if task.turn.verdict is not None and task.turn.verdict.status == "revise":
         revisions += 1
-    return {"draft": draft, "verdict": None, "revisions": revisions, "usage": usage}
+    return {"draft": draft, "verdict": None, "revisions": revisions, **spent}
 
 
-async def _draft(task: Task) -> tuple[Draft, Usage]:
+async def _draft(task: Task) -> tuple[Draft, dict[str, Any]]:
+    """Return the draft, and what of the turn writing it changed: costs, and what a model read."""
     turn = task.turn
+    nothing = {"usage": turn.usage}
     if turn.said is not None and not turn.unsuccessful():
-        return _fixed(turn.said, turn.asks), turn.usage
+        return _fixed(turn.said, turn.asks), nothing
     sentences = [*_stated(turn.unsuccessful()), *_answers(task)]
     settled = _from_playbook(task)
     if settled is not None:
-        return _join((*sentences, *_plain(settled, "tool")), "template"), turn.usage
+        return _join((*sentences, *_plain(settled, "tool")), "template"), nothing
     if sentences:
-        return _join([*sentences, *_done_besides(task)], "template"), turn.usage
+        return _join([*sentences, *_done_besides(task)], "template"), nothing
     composed = await _from_model(task)
     if composed is not None:
         return composed
-    return _without_model(task), turn.usage
+    return _without_model(task), nothing
 
 
 def _fixed(text: str, asks: str | None) -> Draft:
@@ -133,17 +135,20 @@ def _from_playbook(task: Task) -> str | None:
     return None
 
 
-async def _from_model(task: Task) -> tuple[Draft, Usage] | None:
-    choice = chosen(task)
+async def _from_model(task: Task) -> tuple[Draft, dict[str, Any]] | None:
+    prompt = answer_prompt(task)
+    choice = chosen(task, prompt)
     if choice.model is None:
         return None
     try:
-        reply, usage = await ask(task, choice, answer_prompt(task), why="wrote the answer")
+        reply, usage, label = await ask(task, choice, prompt, why="wrote the answer")
     except ModelError:
         return None
     evidence = task.turn.retrieved.evidence if task.turn.retrieved else ()
     sentences = _read(reply.text, evidence, bool(task.turn.results))
-    return (_join(sentences, "model"), usage) if sentences else None
+    if not sentences:
+        return None
+    return _join(sentences, "model"), {"usage": usage, **composed(task, label)}
 
 
 def _read(text: str, evidence: Sequence[Evidence], acted: bool) -> list[Sentence]:
@@ -189,7 +194,7 @@ def _without_model(task: Task) -> Draft:
     evidence = turn.retrieved.evidence if turn.retrieved else ()
     banned = _unsupported(task)
     # What was found unsupported makes room for the next best.
-    found = extract(turn.request.resolved, evidence, most=MOST + len(banned))
+    found = extract(turn.subject, evidence, most=MOST + len(banned))
     return _join([s for s in found if s.text not in banned][:MOST], "extractive")
 
 

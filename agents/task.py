@@ -11,6 +11,7 @@ from concertmaster.agents.notices import Notices
 from concertmaster.contracts import Memory, Message, Principal, Turn
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
+from concertmaster.models.counting import Gauge
 from concertmaster.policies.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Services:
     redaction: Redaction = field(default_factory=Redaction)
     spending: Spending | None = None
     embedder: Embedder | None = None
+    gauge: Gauge = field(default_factory=Gauge)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from langgraph.types import Command
 from concertmaster.agents.asking import ask_for
 from concertmaster.agents.prompts import route_prompt
 from concertmaster.agents.task import Services, Session
-from concertmaster.contracts import Hop, Usage
+from concertmaster.contracts import Hop, Request, Usage
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import ModelNeed, RouteSpec
 from concertmaster.errors import BudgetReached, ModelError
@@ -36,7 +36,7 @@ def make_choose(services: Services, sessions: Sessions) -> Any:
         turn = read_turn(state)
         spec = _asked(services, turn.hops[-1] if turn.hops else None)
         told = _Recorder(services, session.run or turn.run, session)
-        target, why, usage = await _ask(services, spec, turn.request.resolved, told)
+        target, why, usage = await _ask(services, spec, turn.request, told)
         told.record("route.ask", why=why, options=list(spec.ask or ()) if spec else [], to=target)
         runtime.stream_writer({"kind": "hopped", "to": target, "why": why})
         hop = Hop(to=target, why=why)
@@ -74,26 +74,28 @@ def _asked(services: Services, hop: Hop | None) -> RouteSpec | None:
 
 
 async def _ask(
-    services: Services, spec: RouteSpec | None, text: str, told: _Recorder
+    services: Services, spec: RouteSpec | None, request: Request, told: _Recorder
 ) -> tuple[str, str, Usage]:
     """Return where the run goes, why, and what asking cost."""
     if spec is None or not spec.ask:
         return "escalate", "no route asks a model here", Usage()
     otherwise = spec.otherwise or "escalate"
-    choice = services.models.choose(ModelNeed(need="route", tier="small"))
-    if choice.model is None:
-        return otherwise, f"{choice.reason}; the declared alternative is {otherwise}", Usage()
     purposes = {s.id: s.purpose or s.agent for s in services.spec.workflow.steps}
     options = {name: purposes.get(name, name) for name in spec.ask}
-    prompt = route_prompt(text, options, spec.why or "choose")
+    prompt = route_prompt(
+        request.resolved,
+        options,
+        spec.why or "choose",
+        label=request.label,
+        schema=_schema(spec.ask),
+    )
+    need = ModelNeed(need="route", tier="small")
+    choice = services.models.choose(need, prompt.call(need.output))
+    if choice.model is None:
+        return otherwise, f"{choice.reason}; the declared alternative is {otherwise}", Usage()
     try:
-        reply, usage = await ask_for(
-            told,
-            choice,
-            prompt,
-            why="chose a route",
-            schema=_schema(spec.ask),
-            seconds=_PATIENCE,
+        reply, usage, _ = await ask_for(
+            told, choice, prompt, why="chose a route", seconds=_PATIENCE
         )
     except BudgetReached as error:
         return ("escalate" if error.owner else "refuse"), error.message, Usage()

@@ -13,6 +13,7 @@ from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import (
     Confidentiality,
     Label,
+    Memory,
     Message,
     Outcome,
     Principal,
@@ -41,7 +42,7 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
         given = plain_text(str(state.get("message") or ""))[: limits.message]
         redacted = services.redaction.stored.redact(given)
         text = redacted.text
-        memory = read_memory(state)
+        memory = _recalled(services, read_memory(state), session.principal)
         resolution = resolve(text, memory)
         label = Label(
             trust=Trust.trusted if session.principal.authenticated else Trust.untrusted,
@@ -113,13 +114,23 @@ def _readable(
     services: Services, messages: Sequence[Message], principal: Principal
 ) -> list[Message]:
     """Drop answers that quote a document which the principal may no longer read."""
+    return [m for m in messages if _may_read(services, m.documents, principal)]
+
+
+def _recalled(services: Services, memory: Memory, principal: Principal) -> Memory:
+    """Drop a summary of messages that quoted a document which may no longer be read."""
+    summary = memory.summary
+    if summary is None or _may_read(services, summary.documents, principal):
+        return memory
+    return memory.model_copy(update={"summary": None})
+
+
+def _may_read(
+    services: Services, documents: Sequence[tuple[str, str]], principal: Principal
+) -> bool:
     knowledge = services.knowledge
-    return [
-        m
-        for m in messages
-        if not m.documents
-        or (
-            knowledge is not None
-            and all(knowledge.may_read(doc, version, principal) for doc, version in m.documents)
-        )
-    ]
+    if not documents:
+        return True
+    if knowledge is None:
+        return False
+    return all(knowledge.may_read(doc, version, principal) for doc, version in documents)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from concertmaster.agents.clarifying import CLARIFY, called
+from concertmaster.agents.clearance import answer_label, known
 from concertmaster.agents.followup import QUEUED
+from concertmaster.agents.recollection import note_of, remembered
 from concertmaster.agents.task import Services
 from concertmaster.contracts import Memory, Message, Outcome, Turn
 from concertmaster.graphs.intake import thread_of
@@ -68,7 +70,8 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
         if services.carrier.journal.waiting:
             await services.trail.flush()
         window = services.spec.workflow.limits.window
-        messages = (*read_messages(state), *_said(turn, outcome))[-window:]
+        before = read_messages(state)
+        messages = (*before, *_said(services, turn, outcome, before))[-window:]
         return {
             **update_of({"outcome": outcome, "usage": usage}),
             "messages": [m.model_dump(mode="json") for m in messages],
@@ -81,8 +84,12 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
 
 def remember(memory: Memory, turn: Turn, outcome: Outcome) -> Memory:
     """Return what the thread remembers after this turn: the principal's own words and values."""
+    kept = {
+        "notes": remembered(memory.notes, note_of(turn, outcome)),
+        "summary": turn.summary or memory.summary,
+    }
     if turn.intent is not None and not turn.intent.in_scope:
-        return memory.model_copy(update={"asked": None, "offered": (), "queued": ()})
+        return memory.model_copy(update={"asked": None, "offered": (), "queued": (), **kept})
     request = turn.request
     own = turn.intent.text if turn.intent else None
     topic = own or (request.resolved if request.follows else request.text)
@@ -97,6 +104,7 @@ def remember(memory: Memory, turn: Turn, outcome: Outcome) -> Memory:
         asked=asked,
         offered=turn.offers if asked is not None else (),
         queued=turn.queued,
+        **kept,
     )
 
 
@@ -110,11 +118,17 @@ def _besides(services: Services, turn: Turn, outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"text": f"{outcome.text} {told}".strip(), "asks": QUEUED})
 
 
-def _said(turn: Turn, outcome: Outcome) -> tuple[Message, Message]:
+def _said(
+    services: Services, turn: Turn, outcome: Outcome, before: Sequence[Message]
+) -> tuple[Message, Message]:
     cited = tuple(dict.fromkeys((c.document, c.version) for c in outcome.citations))
+    own = known(turn.request.label)
+    # What is passed on is told in the workspace's own words.
+    worded = outcome.status == "escalated"
+    label = own if worded else answer_label(turn, before, services.toolbox)
     return (
-        Message(role="user", text=turn.request.text, run=turn.run),
-        Message(role="assistant", text=outcome.text, run=turn.run, documents=cited),
+        Message(role="user", text=turn.request.text, run=turn.run, label=own),
+        Message(role="assistant", text=outcome.text, run=turn.run, documents=cited, label=label),
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from concertmaster.agents.task import Services, Session, Task
 from concertmaster.audit import MIGRATIONS, Trail
-from concertmaster.contracts import Evidence, Memory, Principal, Retrieved, Turn
+from concertmaster.contracts import Evidence, Label, Memory, Principal, Retrieved, Turn
 from concertmaster.contracts.request import Request
 from concertmaster.contracts.spec import IntentsFile, WorkflowSpec, WorkspaceSpec
 from concertmaster.models.classifier import IntentModel
@@ -116,7 +116,12 @@ def task_of(trail, tmp_path):
             turn.setdefault("retrieved", Retrieved(query=text, evidence=passages, sufficient=True))
         resolved = f"{memory.topic}\n{text}" if memory and follows else text
         request = Request(
-            text=text, resolved=resolved, principal=principal.id, received="now", follows=follows
+            text=text,
+            resolved=resolved,
+            principal=principal.id,
+            received="now",
+            follows=follows,
+            label=Label(sources=("request",)),
         )
         services = Services(
             name="desk",

@@ -389,10 +389,15 @@ def rule(payments: Path):
 
 @pytest.fixture
 def paying(payments: Path, home: Path):
-    """Return an opener of the payments desk, with a model or the steps of one."""
+    """Return an opener of the payments desk with the steps of a model, cleared for everything."""
+    from concertmaster.contracts import Confidentiality
+    from concertmaster.models import ModelSpec
     from concertmaster.testing import ScriptedModel
 
-    return lambda *steps: cm.open(payments, home=home, model=ScriptedModel(*steps))
+    spec = ModelSpec(
+        name="ours", provider="program", tier="best", clearance=Confidentiality.restricted
+    )
+    return lambda *steps: cm.open(payments, home=home, model=(spec, ScriptedModel(*steps)))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import concertmaster as cm
 from concertmaster.agents.exchange import exchange
 from concertmaster.cli.app import app
-from concertmaster.contracts import Confidentiality
+from concertmaster.contracts import Confidentiality, Label
 from concertmaster.contracts.spec import ModelNeed
 from concertmaster.errors import ApprovalError
 from concertmaster.graphs.readiness import check
@@ -24,6 +24,7 @@ from concertmaster.policies.redaction import Redaction
 from concertmaster.testing import ScriptedModel, openai_server
 from concertmaster.testing.script import Call
 
+INTERNAL = Label(confidentiality=Confidentiality.internal, sources=("test",))
 CARD = "4929 1234 5678 9015"
 KEY = "sk-proj-Zk3mQ8vXw2LpT9rYb6Nc"
 PASSWORD = "Gr4nit-Wolke"
@@ -168,7 +169,9 @@ async def test_model_elsewhere_reads_marks_and_its_calls_get_the_values():
         "type": "function",
         "function": {"name": "mail", "parameters": {"type": "object", "properties": {}}},
     }
-    reply, hidden = await exchange(services, asked(models), prompt, tools=[tool], seconds=5)
+    reply, hidden = await exchange(
+        services, asked(models), prompt, label=INTERNAL, tools=[tool], seconds=5
+    )
     assert "[email-1] about [iban-1]" in model.prompts[0].text
     assert EMAIL not in model.prompts[0].text
     assert reply.tool_calls[0].arguments == {"to": EMAIL, "text": f"your IBAN {IBAN}, [card-1]"}
@@ -180,7 +183,9 @@ async def test_model_that_is_cleared_reads_everything():
     spec = ModelSpec(name="m", provider="p", tier="best", clearance=Confidentiality.restricted)
     services = SimpleNamespace(models=Models.of((spec, model)), redaction=Redaction())
     prompt = [{"role": "user", "content": f"mail {EMAIL}"}]
-    reply, hidden = await exchange(services, asked(services.models), prompt, seconds=5)
+    reply, hidden = await exchange(
+        services, asked(services.models), prompt, label=INTERNAL, seconds=5
+    )
     assert EMAIL in model.prompts[0].text
     assert (reply.text, hidden) == ("noted", ())
 
@@ -190,7 +195,7 @@ async def test_model_on_this_machine_reads_everything():
         models = Models.of(server.url)
         services = SimpleNamespace(models=models, redaction=Redaction())
         prompt = [{"role": "user", "content": f"mail {EMAIL}"}]
-        await exchange(services, asked(models), prompt, seconds=5)
+        await exchange(services, asked(models), prompt, label=INTERNAL, seconds=5)
         await models.aclose()
         assert EMAIL in server.requests[-1].text
 
@@ -199,7 +204,7 @@ async def test_card_that_a_model_makes_up_is_not_kept():
     models = Models.of(ScriptedModel(f"Use {CARD} instead."))
     services = SimpleNamespace(models=models, redaction=Redaction())
     reply, _ = await exchange(
-        services, asked(models), [{"role": "user", "content": "x"}], seconds=5
+        services, asked(models), [{"role": "user", "content": "x"}], label=INTERNAL, seconds=5
     )
     assert reply.text == "Use [card] instead."
 

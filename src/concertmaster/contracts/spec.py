@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from concertmaster.contracts.budget import BudgetSpec
+from concertmaster.contracts.context import ContextSpec
 from concertmaster.contracts.knowledge import (
     AccessRule,
     ChromaSpec,
@@ -167,6 +168,7 @@ class WorkflowSpec(Spec):
     limits: Limits = Limits()
     retention: RetentionSpec = RetentionSpec()
     redaction: RedactionSpec = RedactionSpec()
+    context: ContextSpec = ContextSpec()
     rules: tuple[BusinessRule, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()
     messages: dict[str, str] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
+from concertmaster.contracts.context import ContextSpec
 from concertmaster.contracts.deadline import AtDeadline, Deadline
 from concertmaster.contracts.model import Ability, Clearance, Preference, Tier
 from concertmaster.contracts.written import Name, Seconds, Span, Spec
@@ -103,7 +104,8 @@ class StepSpec(Spec):
     """One step of a workflow, with everything that the readiness gate asks for.
 
     `model` is `none` when the step works without one. `permission` names the policy file that
-    governs its tools, or `none`. `fallback` is another step, `escalate` or `refuse`.
+    governs its tools, or `none`. `fallback` is another step, `escalate` or `refuse`. `context`
+    replaces the workflow's rules for what the step's prompts hold.
     """
 
     id: Name
@@ -120,3 +122,4 @@ class StepSpec(Spec):
     retry: RetrySpec | None = None
     fallback: str | None = None
     playbook: Name | None = None
+    context: ContextSpec | None = None

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from concertmaster.contracts.action import Action, ActionResult
 from concertmaster.contracts.base import Record
+from concertmaster.contracts.context import Note, Summary
 from concertmaster.contracts.draft import Draft, Verdict
 from concertmaster.contracts.evidence import Retrieved
 from concertmaster.contracts.intent import Intent
@@ -42,11 +43,15 @@ class StepFailure(Record):
 
 
 class Usage(Record):
-    """What a turn spent: model calls, tokens, money (in USD), tool calls."""
+    """What a turn spent: model calls, tokens, money (in USD), tool calls.
+
+    `cached_tokens` are those of the input that a provider had in its cache.
+    """
 
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     cost: float = 0.0
     tool_calls: int = 0
 
@@ -56,25 +61,30 @@ class Usage(Record):
             model_calls=self.model_calls + other.model_calls,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
             cost=self.cost + other.cost,
             tool_calls=self.tool_calls + other.tool_calls,
         )
 
 
 class Message(Record):
-    """One message of the thread's window; `documents` are `(id, version)` that it quotes."""
+    """One message of the thread's window; `documents` are `(id, version)` that it quotes.
+
+    `label` is the join of what it was made from; without one, nobody knows.
+    """
 
     role: Literal["user", "assistant"]
     text: str
     run: str
     documents: tuple[tuple[str, str], ...] = ()
+    label: Label | None = None
 
 
 class Memory(Record):
     """What a follow-up resolves against: the last topic, intent and slots, the open question.
 
     `offered` are the intents among which the author was asked to choose, `queued` what else an
-    earlier message wanted.
+    earlier message wanted. `notes` are of the last turns, oldest first; `summary` is a model's.
     """
 
     topic: str = ""
@@ -83,6 +93,8 @@ class Memory(Record):
     asked: str | None = None
     offered: tuple[str, ...] = ()
     queued: tuple[Queued, ...] = ()
+    notes: tuple[Note, ...] = ()
+    summary: Summary | None = None
 
 
 class Turn(Record):
@@ -92,6 +104,8 @@ class Turn(Record):
     are the ids of executor steps whose plan is complete, `done` those of all finished steps.
     `said` is fixed wording that a plan ended with (a business outcome, a question). `offers` are
     the intents between which the author is asked to choose, `queued` what else the message wants.
+    `composed` is the label of everything that models read who wrote something in this turn,
+    `summary` what one of them made of the thread's older messages.
     """
 
     schema_version: Literal[1] = 1
@@ -108,6 +122,8 @@ class Turn(Record):
     offers: tuple[str, ...] = ()
     queued: tuple[Queued, ...] = ()
     data: dict[str, Any] = Field(default_factory=dict)
+    composed: Label | None = None
+    summary: Summary | None = None
     draft: Draft | None = None
     verdict: Verdict | None = None
     revisions: int = 0

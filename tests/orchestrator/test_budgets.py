@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 import concertmaster as cm
+import concertmaster.errors
 from concertmaster.contracts.model import PriceSpec
 from concertmaster.graphs.readiness import check
 from concertmaster.models import ModelSpec
+from concertmaster.orchestrator.granting import accounts, grant
 from concertmaster.testing import Call, ScriptedModel, temporary_workspace
 
 ORDER = "Please refund 35.50 EUR for order 7"
@@ -185,3 +187,74 @@ def test_budget_that_cannot_be_kept_is_found_before_anything_runs(
 ) -> None:
     budgeted(workspace, *lines)
     assert any(told in p.message and p.severity == "error" for p in check(workspace))
+
+
+GRANTED = "{id: day, of: model_calls, most: 2, per: principal, at_limit: ask, owner: ops}"
+
+
+def with_people(folder: Path) -> Path:
+    file = folder / "principals.yaml"
+    file.write_text(file.read_text() + "  - {id: olga, roles: [ops]}\n")
+    return folder
+
+
+async def test_owner_grants_more_and_the_trail_tells_why(workspace: Path, home: Path) -> None:
+    planned(with_people(workspace), GRANTED)
+    async with cm.open(workspace, home=home, model=planner()) as desk:
+        await desk.run(ORDER, principal="ana")
+        stopped = await desk.run(ORDER, principal="ana")
+        account = await grant(
+            desk, "day", 2, to="ana", principal="olga", reason="a long case, call +49 30 901820"
+        )
+        again = await desk.run(ORDER, principal="ana")
+        told = await desk.services.trail.events(types=["budget.granted"])
+    assert stopped.status == "escalated"
+    assert account.left == 2
+    assert asked(again) == ["m", "m"]
+    (event,) = told
+    assert (event.actor, event.on_behalf_of) == ("olga", "ana")
+    assert "a long case" in event.why
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        (
+            {"principal": "ana"},
+            concertmaster.errors.ApprovalForbidden,
+            "somebody else with the role ops",
+        ),
+        (
+            {"principal": "li"},
+            concertmaster.errors.ApprovalForbidden,
+            "somebody else with the role ops",
+        ),
+        (
+            {"principal": "olga", "to": "olga"},
+            concertmaster.errors.ApprovalForbidden,
+            "somebody else with the role ops",
+        ),
+        ({"amount": float("nan")}, concertmaster.errors.RequestError, "above 0"),
+        ({"amount": -5}, concertmaster.errors.RequestError, "above 0"),
+        ({"reason": " "}, concertmaster.errors.RequestError, "with a reason"),
+        ({"budget": "night"}, concertmaster.errors.ConfigError, "there is no budget 'night'"),
+        ({"to": "nobody"}, concertmaster.errors.UnknownPrincipal, "nobody"),
+    ],
+)
+async def test_nobody_grants_what_is_not_theirs_to_grant(
+    workspace: Path, home: Path, wrong: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    planned(with_people(workspace), GRANTED)
+    given: dict[str, Any] = {
+        "budget": "day",
+        "amount": 1,
+        "to": "ana",
+        "principal": "olga",
+        "reason": "why not",
+        **wrong,
+    }
+    async with cm.open(workspace, home=home) as desk:
+        with pytest.raises(error, match=told):
+            await grant(desk, given.pop("budget"), given.pop("amount"), **given)
+        (account,) = await accounts(desk, "ana")
+    assert account.left == 2

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from concertmaster.cli import approvals, audit, feedback, intents, policy, runs, threads
+from concertmaster.cli import approvals, audit, budgets, feedback, intents, policy, runs, threads
 from concertmaster.cli import backup as backups
 from concertmaster.cli import chat as chats
 from concertmaster.cli import check as checks
@@ -77,6 +77,7 @@ _GROUPS = (
     (_START, policy.app, "policy"),
     (_START, intents.app, "intents"),
     (_WORK, approvals.app, "approvals"),
+    (_WORK, budgets.app, "budgets"),
     (_WORK, feedback.app, "feedback"),
     (_LOOK, threads.app, "threads"),
     (_LOOK, runs.app, "runs"),

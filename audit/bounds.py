@@ -43,12 +43,37 @@ def bounded(value: object) -> Any:
         return value
     cut = _cut(value)
     if isinstance(cut, dict | list):
+        if _small(cut):
+            return cut
         size = len(canonical(cut))
         if size > VALUE_LIMIT:
             return {"cut": f"{size} bytes", "digest": digest(cut)}
     elif not isinstance(cut, str | int | None):
         canonical(cut)
     return cut
+
+
+def _small(value: object) -> bool:
+    """Tell whether a value of the most frequent types cannot be too large, however written."""
+    room = VALUE_LIMIT
+    items: list[Any] = [value]
+    for item in items:  # Grows while it is gone through.
+        kind = type(item)
+        if kind is str:
+            room -= 6 * len(item)
+        elif kind is dict:
+            room -= sum(6 * len(key) + 4 for key in item)
+            items.extend(item.values())
+        elif kind is list:
+            items.extend(item)
+        elif kind is int:
+            room -= item.bit_length()
+        elif item is not None and kind is not bool:
+            return False
+        room -= 6
+        if room < 0:
+            return False
+    return True
 
 
 def _cut(value: object) -> object:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from secrets import token_bytes
+from typing import NamedTuple
 
 from concertmaster.audit.chain import SALT_BYTES, Link, next_link, payload_digest
 from concertmaster.audit.verification import Content
 
 __all__ = [
+    "Written",
     "append",
     "contents",
     "damage",
@@ -34,7 +36,16 @@ _NO_SALT = b""
 _AT_ONCE = 500
 
 
-def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]) -> Link | None:
+class Written(NamedTuple):
+    """An event as it is stored, and what its link tells of it."""
+
+    id: str
+    type: str
+    time: str
+    text: str
+
+
+def append(connection: sqlite3.Connection, stream: str, events: Iterable[Written]) -> Link | None:
     """Add events to a stream, each with its link, and return the last link there is now.
 
     An event that is stored already is passed over, so that writing one twice is writing it once.
@@ -44,16 +55,24 @@ def append(connection: sqlite3.Connection, stream: str, envelopes: Iterable[str]
     if last is None:
         for text in unlinked(connection, stream):
             payload = payload_digest(_NO_SALT, text)
-            last = _link(connection, stream, last, json.loads(text), payload)
-    found = [(text, json.loads(text)) for text in envelopes]
-    known = _known(connection, [about["id"] for _, about in found])
-    for text, about in found:
-        if about["id"] in known:
-            continue
-        known.add(about["id"])
+            about = json.loads(text)
+            header = {name: about[name] for name in ("id", "type", "time")}
+            last = next_link(last, stream=stream, payload=payload, **header)
+            connection.execute(_LINK, _row(last))
+    told = {event.id: event for event in events}
+    rows, made = [], []
+    for known in _known(connection, list(told)):
+        del told[known]
+    for event in told.values():
         salt = token_bytes(SALT_BYTES)
-        connection.execute(_EVENT, (text, salt))
-        last = _link(connection, stream, last, about, payload_digest(salt, text))
+        payload = payload_digest(salt, event.text)
+        last = next_link(
+            last, stream=stream, id=event.id, type=event.type, time=event.time, payload=payload
+        )
+        rows.append((event.text, salt))
+        made.append(_row(last))
+    connection.executemany(_EVENT, rows)
+    connection.executemany(_LINK, made)
     return last
 
 
@@ -172,35 +191,17 @@ def _as_told(row: sqlite3.Row) -> bool:
         return False
 
 
-def _link(
-    connection: sqlite3.Connection,
-    stream: str,
-    last: Link | None,
-    about: Mapping[str, str],
-    payload: bytes,
-) -> Link:
-    made = next_link(
-        last,
-        stream=stream,
-        id=about["id"],
-        type=about["type"],
-        time=about["time"],
-        payload=payload,
+def _row(link: Link) -> tuple[str | int | bytes, ...]:
+    return (
+        link.stream,
+        link.n,
+        link.id,
+        link.type,
+        link.time,
+        link.previous,
+        link.payload,
+        link.hash,
     )
-    connection.execute(
-        _LINK,
-        (
-            made.stream,
-            made.n,
-            made.id,
-            made.type,
-            made.time,
-            made.previous,
-            made.payload,
-            made.hash,
-        ),
-    )
-    return made
 
 
 def _read(row: sqlite3.Row) -> Link:

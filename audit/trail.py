@@ -9,7 +9,7 @@ from typing import Any
 
 from concertmaster.audit.bounds import bounded, bounded_text
 from concertmaster.audit.envelope import from_envelope, to_envelope, type_column
-from concertmaster.audit.linked import append
+from concertmaster.audit.linked import Written, append
 from concertmaster.contracts import AuditEvent, new_id, now
 from concertmaster.contracts.events import EventType
 from concertmaster.storage import Database
@@ -53,7 +53,7 @@ class Trail:
         # Takes personal data out of reasons and data; who acted is what a trail is for.
         self._redact = redact or (lambda value: value)
         # Envelopes by id, in order. Made when emitted, so that a flush cannot fail on a value.
-        self._buffer: dict[str, str] = {}
+        self._buffer: dict[str, Written] = {}
         self._beside: list[Callable[[sqlite3.Connection], None]] = []
 
     def beside(self, write: Callable[[sqlite3.Connection], None]) -> None:
@@ -96,7 +96,7 @@ class Trail:
         event = self.event(
             type, why=why, actor=actor, run=run, thread=thread, on_behalf_of=on_behalf_of, **data
         )
-        self._buffer[event.id] = to_envelope(event)
+        self._buffer[event.id] = _written(event)
 
     def event(
         self,
@@ -140,7 +140,7 @@ class Trail:
         For stores of this database whose change and whose event must both happen or not at all.
         Call it within `Database.write`. What waited is forgotten once that is committed.
         """
-        rows = self._buffer.copy() | {event.id: to_envelope(event) for event in events}
+        rows = self._buffer.copy() | {event.id: _written(event) for event in events}
         append(connection, self.workspace, rows.values())
         for write in self._beside:
             write(connection)
@@ -190,6 +190,10 @@ class Trail:
         read = self.database.look if few else self.database.read
         rows = await read(lambda c: c.execute(sql, values).fetchall())
         return [from_envelope(row["envelope"], row["seq"]) for row in rows]
+
+
+def _written(event: AuditEvent) -> Written:
+    return Written(event.id, type_column(event.type), event.time, to_envelope(event))
 
 
 def _optional(text: str | None) -> str | None:

@@ -15,10 +15,12 @@ What is not declared is taken for the worst: untrusted, restricted and consequen
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from pydantic import BaseModel, ValidationError
@@ -85,6 +87,10 @@ class Tool:
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the arguments."""
+        return copy.deepcopy(self._schema)
+
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
         return self.arguments.model_json_schema()
 
     def shape(self) -> ToolShape:

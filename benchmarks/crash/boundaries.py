@@ -64,10 +64,9 @@ class Boundaries:
 
     def put_up(self) -> None:
         """Wrap the product's steps in this process."""
-        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
         from concertmaster.audit import Trail
         from concertmaster.graphs import review
+        from concertmaster.orchestrator.looking import LookingSaver
         from concertmaster.orchestrator.runs import Runs
         from concertmaster.policies.approvals import Approvals
         from concertmaster.tools.ledger import Ledger
@@ -78,7 +77,7 @@ class Boundaries:
         self._around(Ledger, "begin", "intended begins", "intended")
         self._around(Ledger, "finish", "done begins", "done")
         self._emitted(Trail)
-        self._checkpointed(AsyncSqliteSaver)
+        self._checkpointed(LookingSaver)
         self._updated(Runs)
         interrupt = review.interrupt
 

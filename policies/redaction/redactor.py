@@ -83,6 +83,7 @@ class Redactor:
         self._order = ("secret", "card", "iban", *self.patterns, "phone", "email")
         self._spans = _Detectors(self)
         self._seen_clean: set[int] = set()
+        self._plain_names: set[int] = set()
 
     def redact(self, text: str) -> Redacted:
         """Return the text with marks, and what was found."""
@@ -117,7 +118,7 @@ class Redactor:
             spans = self._spans(text)
             if not spans:
                 if round_ == 0 and mark is not None:
-                    self._remember_clean(mark)
+                    self._remember(self._seen_clean, mark)
                 break
             parts, at = [], 0
             for start, end, kind in spans:
@@ -127,15 +128,17 @@ class Redactor:
             text = "".join([*parts, text[at:]])
         return text
 
-    def _remember_clean(self, mark: int) -> None:
-        """Remember that a short text holds nothing; the text itself is not kept.
+    def _remember(self, marks: set[int], mark: int) -> None:
+        """Remember that a text holds nothing, or that a name stands before no secret.
+
+        The text itself is not kept.
 
         Reasons, names of rules and tools come again and again. The hash of a text is salted for
         each process, so nobody can write a text that passes for another.
         """
-        if len(self._seen_clean) >= _REMEMBERED:
-            self._seen_clean.clear()
-        self._seen_clean.add(mark)
+        if len(marks) >= _REMEMBERED:
+            marks.clear()
+        marks.add(mark)
 
     def _value(self, value: Any, counts: Counter[str], replace: Replace, depth: int) -> Any:
         if isinstance(value, str):
@@ -156,6 +159,10 @@ class Redactor:
     ) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
         for key, item in value.items():
+            mark = hash(key) if type(key) is str else None
+            if mark in self._plain_names and key not in cleaned:
+                cleaned[key] = self._value(item, counts, replace, depth - 1)
+                continue
             name = base = self._text(str(key), counts, replace)
             number = 1
             while name in cleaned:
@@ -166,6 +173,8 @@ class Redactor:
                 cleaned[name] = replace("secret", str(item))
             else:
                 cleaned[name] = self._value(item, counts, replace, depth - 1)
+            if mark is not None and name is key and not (names_secret(key) or names_code(key)):
+                self._remember(self._plain_names, mark)
         return cleaned
 
     def _number(self, value: int, counts: Counter[str], replace: Replace) -> Any:

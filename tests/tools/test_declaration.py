@@ -323,3 +323,13 @@ def test_declaring_tools_imports_no_agent_framework() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_schema_that_a_caller_changes_stays_what_it_is():
+    @declare(effect="read", label="internal")
+    def look_up(order: int) -> dict[str, int]:
+        """Look an order up."""
+        return {"id": order}
+
+    look_up.schema()["properties"].clear()
+    assert set(look_up.schema()["properties"]) == {"order"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict
@@ -40,23 +40,34 @@ def canonical(value: object) -> bytes:
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _SAFE = 2**53 - 1
+_MANY = 10_000
 
 
 def _simple(value: Any) -> bool:
-    """Tell whether the standard library's encoder writes the same: no floats, ASCII keys only."""
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return bool(-_SAFE <= value <= _SAFE)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii() or not _simple(item):
-                return False
-        return True
-    if kind is list or kind is tuple:
-        return all(_simple(item) for item in value)
-    return False
+    """Tell whether the standard library's encoder writes the same: ASCII keys, plain numbers."""
+    items = [value]
+    # The list grows while it is gone through; what holds itself would never end.
+    for item in items:
+        kind = type(item)
+        if kind is str or item is None or kind is bool:
+            continue
+        if kind is dict:
+            for key in item:
+                if type(key) is not str or not key.isascii():
+                    return False
+            items.extend(item.values())
+        elif kind is list or kind is tuple:
+            items.extend(item)
+        elif not (_short(item) if kind is float else kind is int and -_SAFE <= item <= _SAFE):
+            return False
+        if len(items) > _MANY:
+            return False
+    return True
+
+
+def _short(number: float) -> bool:
+    """Tell whether Python writes a fraction as RFC 8785 does: digits and a point."""
+    return 1e-4 <= abs(number) < 1e15 and not number.is_integer()
 
 
 def _plain(value: object) -> Any:
@@ -76,7 +87,7 @@ def digest(value: object) -> str:
 
 def new_id(prefix: str) -> str:
     """Return a fresh identifier such as `run-5f0c…` (64 random bits)."""
-    return f"{prefix}-{uuid4().hex[:16]}"
+    return f"{prefix}-{secrets.token_hex(8)}"
 
 
 def now() -> datetime:

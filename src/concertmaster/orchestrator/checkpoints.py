@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class _Guarded:
         self._writing = writing
         self._fence = fence
         self.claim: int | None = None
+        # Within `at_once`, seen by the connection's thread alone: it may outlast who asked.
+        self._carried: tuple[int | None] | None = None
 
     async def __aenter__(self) -> None:
         claim = self._fence.claim() if self._fence else None
@@ -54,11 +56,38 @@ class _Guarded:
         finally:
             self._writing.release()
 
+    async def at_once(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` in one transaction and one visit to the connection's thread.
+
+        The same as a block of `async with`, in which each statement would be a visit of its own.
+        """
+        claim = self._fence.claim() if self._fence else None
+        async with self._writing:
+            # Has the thread let go of what it did last; see above. Nobody waits for that.
+            self._connection._tx.put_nowait((None, _nothing))
+            await self._connection._execute(self._carry_out, work, claim)
+
+    def _carry_out(self, work: Callable[[sqlite3.Connection], object], claim: int | None) -> None:
+        connection: sqlite3.Connection = self._connection._conn
+        self._carried = (claim,)
+        try:
+            work(connection)
+            connection.commit()
+        except BaseException:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+        finally:
+            self._carried = None
+
+    def _claimed(self) -> int | None:
+        return self.claim if self._carried is None else self._carried[0]
+
     async def put_up(self) -> None:
         """Fence the connection off; what is put up is gone with the connection."""
         if self._fence is None:
             return
-        await self._connection.create_function("claimed_epoch", 0, lambda: self.claim)
+        await self._connection.create_function("claimed_epoch", 0, self._claimed)
         for table in ("checkpoints", "writes"):
             for change in ("INSERT", "UPDATE", "DELETE"):
                 await self._connection.execute(
@@ -66,6 +95,10 @@ class _Guarded:
                     " WHEN claimed_epoch() IS NOT (SELECT max(epoch) FROM leases)"
                     f" BEGIN SELECT RAISE(ROLLBACK, '{FENCED}'); END"
                 )
+
+
+def _nothing() -> None:
+    pass
 
 
 @asynccontextmanager
@@ -92,6 +125,7 @@ async def checkpointer(
         saver.look_in(path)
         guarded = _Guarded(connection, writing, fence)
         saver.lock = guarded  # type: ignore[assignment]
+        saver.at_once = guarded.at_once
         try:
             # A checkpoint does not wait for the disk. The log is one: the next commit that does
             # wait, the run's new status, takes it along. Lost before that, its segment is begun
@@ -170,6 +204,8 @@ async def prune(saver: Any, thread: str, keep: int) -> None:
 
     SQLite's checkpointer never drops anything by itself. Checkpoint ids are ordered in time.
     """
+    if await saver.number(thread) <= 2 * keep:
+        return
     async with saver.lock:
         counted = await saver.conn.execute_fetchall(
             "SELECT count(*) FROM checkpoints WHERE thread_id = ?", (thread,)

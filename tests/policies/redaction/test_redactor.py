@@ -375,3 +375,22 @@ def test_credential_without_a_value_is_none(text: str):
 
 def test_kinds_are_in_the_order_of_danger():
     assert KINDS == ("secret", "card", "iban", "phone", "email")
+
+
+def test_a_name_that_stood_before_no_secret_hides_none_later():
+    redactor = Redactor(("secret", "card"))
+    harmless = {"note": "late", "password": "", "cvv": True, "order": 1042}
+    assert redactor.clean(harmless) == harmless
+    told = {"note": "password: hunter2", "password": "hunter2", "cvv": 123, "order": 1042}
+    assert redactor.clean(told) == {
+        "note": "password: [secret]",
+        "password": "[secret]",
+        "cvv": "[secret]",
+        "order": 1042,
+    }
+
+
+def test_a_name_that_was_seen_is_kept_apart_from_one_that_became_it():
+    redactor = Redactor(("email",))
+    assert redactor.clean({"[email]": 1}) == {"[email]": 1}
+    assert redactor.clean({"ana@mail.example": 1, "[email]": 2}) == {"[email]": 1, "[email] 2": 2}

@@ -9,6 +9,7 @@ from concertmaster.agents.budgeting import OutOfModels, OutOfMoney, Payer, Purse
 from concertmaster.agents.exchange import exchange
 from concertmaster.agents.fitting import Fitted, Prompt, Unfit, fit
 from concertmaster.contracts import Label, Usage
+from concertmaster.contracts.failure import UNASKED
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.prices import expected
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "ask", "ask_for", "chosen", "composed"]
 
 _SHARE = 0.8
+_PART = 0.5
 _LONGEST = 60.0
 _OF_INTENT = {"name", "in_scope", "acts", "owner"}
 _OF_PRINCIPAL = {"id", "roles", "groups", "tenant"}
@@ -149,9 +151,10 @@ async def _ask(asker: Payer, choice: Choice, prompt: Prompt, why: str, seconds: 
                 tools=prompt.tools or None,
                 schema=prompt.schema,
                 seconds=seconds,
+                wait=wait,
             )
-        except ModelUnavailable:
-            purse.spent["tokens"] = purse.spent["money"] = 0
+        except ModelError as error:
+            _settle_failed(purse, error)
             raise
         finally:
             purse.spent["seconds"] = time.monotonic() - started
@@ -217,6 +220,18 @@ def _settle(purse: Purse, reply: Reply) -> None:
     purse.spent["tokens"] = usage.input_tokens + usage.output_tokens
     if usage.cost is not None:
         purse.spent["money"] = usage.cost
+
+
+def _settle_failed(purse: Purse, error: ModelError) -> None:
+    """Settle what the attempts used up; the estimate stays where nobody knows."""
+    spent = error.spent
+    if spent is None and error.kind is None and isinstance(error, ModelUnavailable):
+        spent = Usage()
+    if error.kind in UNASKED:
+        spent, purse.spent["model_calls"] = Usage(), 0
+    if spent is not None:
+        purse.spent["tokens"] = spent.input_tokens + spent.output_tokens
+        purse.spent["money"] = spent.cost
 
 
 def _known(task: Task, need: ModelNeed) -> dict[str, Any]:

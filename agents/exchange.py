@@ -35,6 +35,7 @@ async def exchange(
     tools: Sequence[Mapping[str, Any]] | None = None,
     schema: Mapping[str, Any] | None = None,
     seconds: float,
+    wait: bool = True,
 ) -> tuple[Reply, tuple[Finding, ...]]:
     """Return the model's reply, and how many values of each kind were hidden from it.
 
@@ -63,6 +64,7 @@ async def exchange(
         tools=tools,
         schema=schema,
         timeout=seconds,
+        wait=wait,
     )
 
     def read(value: Any) -> Any:

@@ -1,16 +1,26 @@
-"""One question to one model: bounded, tried twice at most, its reply checked, failures in words."""
+"""One question to one model: bounded, repeated where that can help, its reply checked.
+
+A request that failed for a passing reason is repeated, `attempts` times in all. Besides, an answer
+that cannot be used is asked for again once, with what was wrong with it, and a server that refuses
+tools is asked without them. Whatever fails in the end, fails with its kind.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.contracts import Usage
+from concertmaster.contracts.failure import AVAILABILITY
 from concertmaster.contracts.model import PriceSpec
 from concertmaster.errors import ModelError, ModelUnavailable
+from concertmaster.models.failure import Failure, read_failure
 from concertmaster.models.prices import priced
+from concertmaster.models.question import Question
 from concertmaster.models.reply import (
     Malformed,
     ModelUsage,
@@ -19,15 +29,15 @@ from concertmaster.models.reply import (
     read_reply,
     read_usage,
 )
+from concertmaster.models.waiting import pause_before
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["Opened", "Question", "ask"]
+__all__ = ["Opened", "Patience", "Question", "ask"]
 
-_ATTEMPTS = 2
-_PAUSE = 0.2
-_PASSING = frozenset({408, 409, 425, 429})
+_FAIR = 2.0
+_EXPECTED = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,71 +52,143 @@ class Opened:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked. `tools` and `schema` exclude each other."""
+class Patience:
+    """How long and how often a model is asked: `seconds` for all, `timeout` for one attempt.
 
-    messages: Any
-    tools: Sequence[Mapping[str, Any]] = ()
-    schema: Mapping[str, Any] | None = None
+    `expected` is the latency to expect, None if nobody knows.
+    """
 
-    @property
-    def schema_name(self) -> str:
-        """The name of the tool by which structured data is asked for."""
-        title = str((self.schema or {}).get("title", ""))
-        return re.sub(r"[^A-Za-z0-9_-]", "_", title)[:64] or "answer"
+    seconds: float
+    timeout: float | None = None
+    attempts: int = 2
+    expected: float | None = None
 
+    def fair(self, given: float) -> bool:
+        """Tell whether a model that did not answer in this time had its time.
 
-@dataclass(frozen=True)
-class _Failure:
-    """Why an attempt failed, whether another may help, and whether tools may be what failed."""
-
-    told: str
-    again: bool
-    without_tools: bool = False
-    unavailable: bool = False
+        That is the declared one, or else three times what it is expected to take, at least 2 s.
+        """
+        enough = max(_FAIR, _EXPECTED * (self.expected or 0.0))
+        return given >= (enough if self.timeout is None else min(enough, self.timeout))
 
 
-async def ask(opened: Opened, question: Question, seconds: float) -> Reply:
+@dataclass
+class _Asking:
+    """What has become of a question so far. `known` is False once an attempt's cost is not."""
+
+    question: Question
+    by_tool: bool
+    usage: ModelUsage = field(default_factory=lambda: ModelUsage(cost=0.0))
+    answers: int = 0
+    failures: int = 0
+    repaired: bool = False
+    known: bool = True
+
+
+async def ask(
+    opened: Opened,
+    question: Question,
+    patience: Patience,
+    *,
+    sending: Callable[[], None] = lambda: None,
+) -> Reply:
     """Return the model's checked reply.
 
     Args:
         opened: the model.
         question: messages, and tools or a schema.
-        seconds: for all attempts together.
+        patience: for how long and how often.
+        sending: called before each request.
 
     Raises:
-        ModelUnavailable: it cannot be reached, or refuses to serve.
-        ModelError: it failed, took too long, or answered what cannot be used.
+        ModelUnavailable: it cannot serve at present, whatever it is asked.
+        ModelError: it took too long, refused, or answered what cannot be used.
     """
-    usage = ModelUsage(cost=0.0)
-    by_tool = question.schema is not None
-    failure = _Failure("was not asked", again=False)
+    asking = _Asking(question, by_tool=question.schema is not None)
+    deadline = time.monotonic() + patience.seconds
+    while True:
+        left = deadline - time.monotonic()
+        sending()
+        try:
+            message = await _answer(opened, asking, patience, left)
+            return _read(opened, asking, message)
+        except _Late as late:
+            failure = late.failure
+            asking.known = False
+        except Exception as error:
+            failure = read_failure(error, time.time())
+            asking.known = asking.known and failure.kind != "timeout"
+        pause = _pause(asking, failure, patience)
+        if pause is None or pause >= deadline - time.monotonic():
+            raise _error(opened, asking, failure)
+        if pause:
+            await asyncio.sleep(pause)
+
+
+class _Late(Exception):
+    """An attempt that had no answer in its time."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+async def _answer(opened: Opened, asking: _Asking, patience: Patience, left: float) -> Any:
+    last = patience.timeout is None or patience.timeout >= left
+    bound = left if patience.timeout is None else min(patience.timeout, left)
     try:
-        async with asyncio.timeout(seconds):
-            for attempt in range(_ATTEMPTS):
-                if attempt:
-                    await asyncio.sleep(_PAUSE)
-                try:
-                    message = await _bound(opened.chat, question, by_tool).ainvoke(
-                        question.messages
-                    )
-                    spent = read_usage(message)
-                    usage = usage.plus(_priced(opened, spent))
-                    return _read(opened, question, message, usage)
-                except ModelError:
-                    raise
-                except Exception as error:
-                    failure = _failure(error, by_tool=by_tool or bool(question.tools))
-                if not failure.again:
-                    break
-                by_tool = by_tool and not failure.without_tools
+        async with asyncio.timeout(bound) as scope:
+            chat = _bound(opened.chat, asking.question, asking.by_tool)
+            return await chat.ainvoke(asking.question.messages)
     except TimeoutError:
-        raise ModelError(
-            f"{opened.name} did not answer within {seconds:g} s",
-            hint="try again, or choose a faster model",
-        ) from None
-    kind = ModelUnavailable if failure.unavailable else ModelError
-    raise kind(f"{opened.name} {failure.told}")
+        if not scope.expired():
+            raise
+        whole = patience.seconds if last else bound
+        failure = Failure(
+            kind="timeout" if patience.fair(bound) else "late",
+            told=f"did not answer within {whole:.2g} s",
+            again=not last,
+        )
+        raise _Late(failure) from None
+
+
+def _pause(asking: _Asking, failure: Failure, patience: Patience) -> float | None:
+    """Note a failure, and return how long to wait before asking again; None to give up."""
+    if failure.tools and asking.by_tool:
+        asking.by_tool = False
+        asking.question = asking.question.in_words()
+        return 0.0
+    if failure.kind == "malformed":
+        if asking.repaired:
+            return None
+        asking.repaired = True
+        if failure.wrong is not None:
+            asking.question = asking.question.repaired(failure.wrong)
+            asking.by_tool = False
+        return 0.0
+    asking.failures += 1
+    if not failure.again or asking.failures >= patience.attempts:
+        return None
+    return pause_before(asking.failures, failure.rest, random.random())  # noqa: S311 - jitter
+
+
+def _error(opened: Opened, asking: _Asking, failure: Failure) -> ModelError:
+    kind = ModelUnavailable if failure.kind in AVAILABILITY else ModelError
+    usage, late = asking.usage, failure.kind in ("late", "timeout")
+    spent = Usage(
+        model_calls=asking.answers,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=usage.cost or 0.0,
+    )
+    priced_all = asking.known and (usage.cost is not None or not asking.answers)
+    return kind(
+        f"{opened.name} {failure.told}",
+        hint="try again, or choose a faster model" if late else None,
+        kind=failure.kind,
+        spent=spent if priced_all else None,
+        rest=failure.rest,
+    )
 
 
 def _priced(opened: Opened, spent: ModelUsage) -> ModelUsage:
@@ -118,16 +200,13 @@ def _bound(chat: BaseChatModel, question: Question, by_tool: bool) -> Any:
         return chat.bind_tools([dict(tool) for tool in question.tools])
     if question.schema is None or not by_tool:
         return chat
-    function = {
-        "name": question.schema_name,
-        "description": str(question.schema.get("description", "Give the answer in this form.")),
-        "parameters": dict(question.schema),
-    }
-    tool = {"type": "function", "function": function}
-    return chat.bind_tools([tool], tool_choice=question.schema_name)
+    return chat.bind_tools([question.form()], tool_choice=question.schema_name)
 
 
-def _read(opened: Opened, question: Question, message: Any, usage: ModelUsage) -> Reply:
+def _read(opened: Opened, asking: _Asking, message: Any) -> Reply:
+    asking.answers += 1
+    asking.usage = asking.usage.plus(_priced(opened, read_usage(message)))
+    question, usage = asking.question, asking.usage
     text, calls = read_reply(message)
     if question.schema is not None:
         data = read_data(question.schema, question.schema_name, text, calls)
@@ -135,33 +214,3 @@ def _read(opened: Opened, question: Question, message: Any, usage: ModelUsage) -
     if calls and not question.tools:
         raise Malformed("it calls tools though none were offered")
     return Reply(text=text, model=opened.name, usage=usage, tool_calls=calls)
-
-
-def _failure(error: Exception, *, by_tool: bool) -> _Failure:
-    """Put an error of the model's library into words. Its own words may hold keys or prompts."""
-    if isinstance(error, Malformed):
-        told = f"gave an answer that cannot be used: {error}"
-        return _Failure(told, again=True, without_tools=True)
-    if isinstance(error, NotImplementedError):
-        return _Failure("cannot be given tools", again=by_tool, without_tools=True)
-    status = getattr(error, "status_code", None)
-    kind = type(error).__name__
-    if isinstance(status, int):
-        return _refused(status, by_tool=by_tool)
-    if isinstance(error, ConnectionError) or "Connection" in kind:
-        return _Failure("cannot be reached", again=True, unavailable=True)
-    if "Timeout" in kind:
-        return _Failure("did not answer in time", again=True, unavailable=True)
-    return _Failure(f"failed ({kind})", again=True)
-
-
-def _refused(status: int, *, by_tool: bool) -> _Failure:
-    if status in (401, 403):
-        told = f"refused the key (HTTP {status}); check the API key in the environment"
-        return _Failure(told, again=False, unavailable=True)
-    if status == 404:
-        told = "does not know this model or address (HTTP 404)"
-        return _Failure(told, again=False, unavailable=True)
-    if status in _PASSING or status >= 500:
-        return _Failure(f"is overloaded or broken (HTTP {status})", again=True, unavailable=True)
-    return _Failure(f"refused the request (HTTP {status})", again=by_tool, without_tools=True)

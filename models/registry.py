@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary
 from concertmaster.contracts.model import ModelsFile, PriceSpec
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
-from concertmaster.models.completion import Opened, Question, ask
+from concertmaster.models.completion import Opened, Patience, Question, ask
+from concertmaster.models.counting import estimate
+from concertmaster.models.limits import Limits, Place
 from concertmaster.models.openai_chat import OpenAIChat, open_chat
 from concertmaster.models.prices import price_of
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
@@ -119,6 +121,7 @@ class Models:
         self.chats = tuple(chats)
         self.rules = file.rules if file else ()
         self.standings = standings or Standings()
+        self.limits = Limits()
         self._named = {chat.name: chat for chat in self.chats}
         self._missing = {c.spec.key: c.missing for c in self.chats if c.missing is not None}
         self._catalogue = Catalogue(
@@ -210,7 +213,8 @@ class Models:
         *,
         tools: Sequence[Mapping[str, Any]] | None = None,
         schema: Mapping[str, Any] | None = None,
-        timeout: float = 60.0,  # noqa: ASYNC109 - covers both attempts and says so in words
+        timeout: float = 60.0,  # noqa: ASYNC109 - covers all attempts and says so in words
+        wait: bool = True,
     ) -> Reply:
         """Ask the chosen model and return its checked reply.
 
@@ -221,17 +225,27 @@ class Models:
                 are as the model wrote them: whoever runs them checks.
             schema: JSON Schema of an object; the reply's `data` satisfies it.
             timeout: seconds, for all attempts.
+            wait: where the model's rate is reached, wait for a place in that time.
 
         Raises:
-            ModelUnavailable: there is no model, or it cannot be reached.
-            ModelError: it failed, took too long, or answered what cannot be used.
+            ModelUnavailable: there is no model, or it cannot serve at present.
+            ModelError: it failed, took too long, or answered what cannot be used; or its rate is
+                reached. `kind` says which.
         """
         if choice.model is None:
             raise ModelUnavailable(choice.reason)
         if tools and schema is not None:
             raise ModelError("a model is asked either for tool calls or for structured data")
         question = Question(messages=messages, tools=tuple(tools or ()), schema=schema)
-        return await self._measured(choice.model, question, timeout)
+        chat, deadline = choice.model, time.monotonic() + timeout
+        tokens = _expected(question, choice) if chat.spec.rate.tokens_per_minute else 0
+        place = self.limits.place(
+            chat.spec.key, chat.name, chat.spec.rate, tokens, patience=timeout if wait else 0.0
+        )
+        async with place as held:
+            reply = await self._measured(chat, question, deadline, held)
+            held.used = reply.usage.input_tokens + reply.usage.output_tokens
+        return reply
 
     async def aclose(self) -> None:
         """Close the connections that were opened on this event loop."""
@@ -239,20 +253,28 @@ class Models:
         for opened in here.open.values() if here else ():
             await opened.aclose()
 
-    async def _measured(self, chat: Chat, question: Question, seconds: float) -> Reply:
+    async def _measured(
+        self, chat: Chat, question: Question, deadline: float, place: Place
+    ) -> Reply:
         """Ask a model unless it rests, and note how it did."""
-        key = chat.spec.key
+        key, spec = chat.spec.key, chat.spec
         if not self.standings.admit(key):
-            raise ModelUnavailable(f"{chat.name} failed lately and rests")
+            rest = self.standings.resting(key)
+            raise ModelUnavailable(
+                f"{chat.name} failed lately and rests", kind="resting", rest=rest
+            )
         started = time.monotonic()
         try:
-            reply = await ask(await self._opened(chat, seconds), question, seconds)
-        except ModelUnavailable:
-            self.standings.failed(key)
-            raise
-        except BaseException:
-            # A refused request or a cancelled one says nothing of whether the model is up.
-            self.standings.left(key)
+            opened = await self._opened(chat, deadline - started)
+            patience = Patience(
+                seconds=max(deadline - time.monotonic(), 0.0),
+                timeout=spec.timeout,
+                attempts=spec.attempts,
+                expected=self.standings.latencies.get(key, spec.latency),
+            )
+            reply = await ask(opened, question, patience, sending=place.send)
+        except BaseException as error:
+            self.standings.ended(key, error)
             raise
         self.standings.worked(key, time.monotonic() - started)
         return reply
@@ -267,9 +289,10 @@ class Models:
                 if chat.name not in here.open:
                     here.open[chat.name] = await open_chat(chat.spec)
         except TimeoutError:
-            raise ModelUnavailable(f"{chat.name} did not answer within {seconds:g} s") from None
+            message = f"{chat.name} did not answer within {seconds:g} s"
+            raise ModelUnavailable(message, kind="timeout") from None
         except ConfigError as error:
-            raise ModelUnavailable(error.message, hint=error.hint) from None
+            raise ModelUnavailable(error.message, hint=error.hint, kind="denied") from None
         known = here.open[chat.name]
         priced_by = "openai" if chat.spec.base_url is None else None
         return Opened(
@@ -279,6 +302,14 @@ class Models:
             provider=priced_by,
             price=chat.spec.price,
         )
+
+
+def _expected(question: Question, choice: Choice) -> int:
+    """Return the tokens that a question and its answer are expected to take."""
+    messages = question.messages
+    if not isinstance(messages, list | tuple) or not all(isinstance(m, dict) for m in messages):
+        messages = [{"content": str(messages)}]
+    return estimate(messages, question.tools, question.schema) + choice.output
 
 
 def _chats(model: Any) -> tuple[Chat, ...]:

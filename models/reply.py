@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from concertmaster.contracts import canonical, plain_text
 from concertmaster.contracts.schema import misfits
 
-__all__ = ["Malformed", "ModelUsage", "Reply", "ToolCall", "read_data", "read_reply", "read_usage"]
+__all__ = [
+    "Declined",
+    "Malformed",
+    "ModelUsage",
+    "Reply",
+    "ToolCall",
+    "read_data",
+    "read_reply",
+    "read_usage",
+]
 
 _LONGEST = 200_000
+_ENDINGS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "error"})
+_STOPPED = frozenset(
+    {"content_filter", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii"}
+    | {"guardrail_intervened", "content_filtered"}
+)
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 
 
 class Malformed(Exception):
     """The reply cannot be used; the message says why, without repeating it."""
+
+
+class Declined(Exception):
+    """The model or its provider gives no answer to this; the message is a verb phrase."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +83,54 @@ class Reply:
 def read_reply(message: Any) -> tuple[str, tuple[ToolCall, ...]]:
     """Return text and tool calls of a LangChain message.
 
+    Calls of one message have different ids, whatever the model gave them.
+
     Raises:
         Malformed: it is empty, cut off, endless, or its calls have no readable arguments.
+        Declined: a content filter stopped it, or the model refuses.
     """
-    metadata = getattr(message, "response_metadata", None) or {}
-    if metadata.get("finish_reason") == "length":
-        raise Malformed("the answer was cut off at the model's limit")
+    _check_end(getattr(message, "response_metadata", None) or {})
     if getattr(message, "invalid_tool_calls", None):
         raise Malformed("a tool call has arguments that are no JSON")
-    text = plain_text(str(message.text)).strip()
-    if len(text) > _LONGEST:
+    raw = str(message.text)
+    if len(raw) > _LONGEST:
         raise Malformed(f"the answer is longer than {_LONGEST} characters")
-    calls = tuple(
-        _call(number, call) for number, call in enumerate(getattr(message, "tool_calls", ()))
-    )
-    if not text and not calls:
-        raise Malformed("the answer is empty")
-    return text, calls
+    text = plain_text(raw).strip()
+    calls = _calls(getattr(message, "tool_calls", ()))
+    if text or calls:
+        return text, calls
+    if (getattr(message, "additional_kwargs", None) or {}).get("refusal"):
+        raise Declined("refuses to answer this")
+    raise Malformed("the answer is empty")
+
+
+def _check_end(metadata: Mapping[str, Any]) -> None:
+    """Refuse what is only the beginning of an answer.
+
+    A stream that broke off has no reason for its end, where a whole one from the same library has.
+    """
+    details = metadata.get("incomplete_details")
+    ending = details.get("reason") if isinstance(details, Mapping) else None
+    for key in _ENDINGS:
+        ending = ending or metadata.get(key)
+    said = str(ending or "").lower()
+    if said in _CUT:
+        raise Malformed("the answer was cut off at the model's limit")
+    if said in _STOPPED:
+        raise Declined("stopped its answer at a content filter")
+    if metadata.get("model_provider") == "openai" and not ({*_ENDINGS, "status"} & set(metadata)):
+        raise Malformed("the answer broke off before its end")
+
+
+def _calls(found: Iterable[Mapping[str, Any]]) -> tuple[ToolCall, ...]:
+    calls, taken = [], set[str]()
+    for number, one in enumerate(found):
+        call = _call(number, one)
+        while call.id in taken:
+            call = replace(call, id=f"{call.id}_{number}")
+        taken.add(call.id)
+        calls.append(call)
+    return tuple(calls)
 
 
 def _call(number: int, call: Mapping[str, Any]) -> ToolCall:
@@ -91,9 +141,11 @@ def _call(number: int, call: Mapping[str, Any]) -> ToolCall:
         # Cleaned, it could become the name of a tool that it only looks like.
         raise Malformed("a tool call names a tool with characters that no name has")
     try:
-        canonical(arguments)
+        size = len(canonical(arguments))
     except (ValueError, RecursionError):
         raise Malformed("a tool call has arguments that are no plain JSON") from None
+    if size > _LONGEST:
+        raise Malformed(f"a tool call has arguments of more than {_LONGEST} bytes")
     return ToolCall(id=str(call.get("id") or f"call_{number}"), name=name, arguments=arguments)
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from concertmaster.contracts.failure import AVAILABILITY
+from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.breaker import CLOSED, Breaker, BreakerRules
 
 __all__ = ["Standing", "Standings"]
@@ -32,6 +34,11 @@ class Standing:
     def failed(self, now: float, rules: BreakerRules, rest: float | None) -> Standing:
         """Return the standing after a call that failed for a reason that lies with the model."""
         broken = self.breaker.failed(now, rules, rest)
+        return replace(self, breaker=broken, calls=self.calls + 1, failures=self.failures + 1)
+
+    def spoiled(self, now: float, rules: BreakerRules) -> Standing:
+        """Return the standing after a call whose answer could not be used."""
+        broken = self.breaker.spoiled(now, rules)
         return replace(self, breaker=broken, calls=self.calls + 1, failures=self.failures + 1)
 
 
@@ -115,6 +122,28 @@ class Standings:
         """
         with self._lock:
             self._set(key, self.of(key).failed(self._clock(), self.rules, rest))
+
+    def spoiled(self, key: str) -> None:
+        """Note a call that was answered, but with nothing that could be used."""
+        with self._lock:
+            self._set(key, self.of(key).spoiled(self._clock(), self.rules))
+
+    def ended(self, key: str, error: BaseException) -> None:
+        """Note how a call ended that did not work.
+
+        Only what says that the model cannot serve counts against it. A request that it refuses, a
+        prompt too long for it, a filter, or too little time says nothing of the next one.
+        """
+        if not isinstance(error, ModelError):
+            self.left(key)
+        elif error.kind in AVAILABILITY or (
+            error.kind is None and isinstance(error, ModelUnavailable)
+        ):
+            self.failed(key, rest=error.rest)
+        elif error.kind == "malformed":
+            self.spoiled(key)
+        else:
+            self.left(key)
 
     def left(self, key: str) -> None:
         """Note a call that ended without telling anything of the model, such as a cancelled one."""

@@ -34,6 +34,12 @@ A message says what happened, to which object, and how to put it right. `code` i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concertmaster.contracts.failure import ModelFailure
+    from concertmaster.contracts.turn import Usage
+
 __all__ = [
     "ApprovalError",
     "ApprovalForbidden",
@@ -183,9 +189,25 @@ class KnowledgeError(ConcertmasterError):
 
 
 class ModelError(ConcertmasterError):
-    """A model failed or answered what cannot be used."""
+    """A model failed or answered what cannot be used.
+
+    Where a model was asked, `kind` says how it failed, `spent` what its attempts used up as far as
+    the provider told (None: nobody knows), and `rest` for how many seconds it cannot be asked.
+    """
 
     code = "CM400"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        kind: ModelFailure | None = None,
+        spent: Usage | None = None,
+        rest: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind, self.spent, self.rest = kind, spent, rest
 
 
 class ModelUnavailable(ModelError):

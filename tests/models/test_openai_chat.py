@@ -133,7 +133,7 @@ async def test_one_failure_is_survived(failure: Any) -> None:
 
 async def test_hanging_server_is_given_up() -> None:
     async with served(Hang(), model="#m") as (_, models, choice):
-        with pytest.raises(ModelError, match=r"did not answer within 0\.3 s"):
+        with pytest.raises(ModelError, match=r"did not answer within 0\.\d+ s"):
             await models.complete(choice, "Hi", timeout=0.3)
 
 

@@ -1,0 +1,32 @@
+"""How asking a model can fail: a closed union, on which retries, breakers and budgets decide."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["AVAILABILITY", "UNASKED", "ModelFailure"]
+
+ModelFailure = Literal[
+    "unreachable",  # no connection, or it broke off
+    "timeout",  # no answer although it had its time
+    "late",  # no answer, but there was little time left to give it
+    "overloaded",  # 408, 409, 425, 429, 503, 529: later it may work
+    "broken",  # another 5xx, or its library failed
+    "denied",  # 401, 402, 403, or a quota that is used up
+    "missing",  # 404: no such model or address
+    "refused",  # 400, 422 and the like: this request will never do
+    "too_long",  # more tokens than the model holds
+    "declined",  # a content filter, or the model refuses to answer
+    "malformed",  # an answer that cannot be used, also after it was asked for again
+    "resting",  # its breaker is open; it was not asked
+    "limited",  # its declared rate is reached; it was not asked
+]
+"""The kinds of failure."""
+
+AVAILABILITY: frozenset[ModelFailure] = frozenset(
+    {"unreachable", "timeout", "overloaded", "broken", "denied", "missing"}
+)
+"""Those that say that the model cannot serve at present, whatever it is asked."""
+
+UNASKED: frozenset[ModelFailure] = frozenset({"resting", "limited"})
+"""Those at which no request was sent."""

@@ -100,7 +100,9 @@ async def ask_for(
     """Return a model's reply and what asking cost.
 
     The chosen model is asked first, then the next best of those that fit, while time is left. Each
-    gets as much of the prompt as it holds and is cleared for.
+    gets as much of the prompt as it holds and is cleared for. One that declares no `timeout` leaves
+    half of the time to those that come after it. Models that have reached their rate are passed
+    over, and waited for where no other answers.
 
     Args:
         asker: on whose behalf.
@@ -112,21 +114,38 @@ async def ask_for(
     """
     failure: ModelError = ModelUnavailable(choice.reason)
     deadline = time.monotonic() + seconds
-    for one in choice.each():
+    waiting = [(one, False) for one in choice.each()]
+    limited: list[tuple[float, Choice]] = []
+    while waiting:
+        (one, wait), *waiting = waiting
         left = deadline - time.monotonic()
         if left <= 0:
             break
+        part = _part(one, left, followed=bool(waiting))
         try:
-            return await _ask(asker, one, prompt, why, left)
+            return await _ask(asker, one, prompt, why, part, wait=wait)
         except OutOfModels:
             raise
         except ModelError as error:
             failure = error
-            asker.record("model.failed", why=error.message, model=_name(one))
+            asker.record("model.failed", why=error.message, model=_name(one), kind=error.kind)
+            if error.kind == "limited" and not wait:
+                limited.append((error.rest or 0.0, one))
+        if not waiting and limited:
+            soonest = sorted(limited, key=lambda one: one[0])
+            waiting, limited = [(later, True) for _, later in soonest], []
     raise failure
 
 
-async def _ask(asker: Payer, choice: Choice, prompt: Prompt, why: str, seconds: float) -> Asked:
+def _part(choice: Choice, left: float, *, followed: bool) -> float:
+    """Return how many of the seconds left a model gets."""
+    bounded = choice.model is not None and choice.model.spec.timeout is not None
+    return left * _PART if followed and not bounded else left
+
+
+async def _ask(
+    asker: Payer, choice: Choice, prompt: Prompt, why: str, seconds: float, *, wait: bool
+) -> Asked:
     name = _name(choice)
     fitted = _fitted(asker, choice, prompt)
     spending = asker.services.spending

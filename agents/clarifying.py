@@ -42,7 +42,7 @@ def margin_of(spec: WorkspaceSpec, learned: float) -> float:
 def called(intent: IntentSpec) -> str:
     """Return what people are told an intent is: its description, else its name in words."""
     told = intent.description.strip().rstrip(".") or intent.name.replace("_", " ")
-    return told[:1].lower() + told[1:] if told[1:2].islower() else told
+    return told[:1].lower() + told[1:] if told[1:2].islower() or told[:2] == "A " else told
 
 
 def question(spec: WorkspaceSpec, options: Sequence[str]) -> str:

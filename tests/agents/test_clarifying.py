@@ -185,6 +185,8 @@ def test_options_are_told_by_description_and_in_the_workspaces_words(task_of):
     spec = task_of().services.spec
     hours = spec.intent("hours").model_copy(update={"description": "When we are open."})
     assert called(hours) == "when we are open"
+    assert called(hours.model_copy(update={"description": "A charge."})) == "a charge"
+    assert called(hours.model_copy(update={"description": "PIN codes."})) == "PIN codes"
     workflow = spec.workflow.model_copy(update={"messages": {"clarify": "Which? {options}"}})
     told = question(spec.model_copy(update={"workflow": workflow}), ("refund", "hours"))
     assert told == "Which? (1) refund or (2) hours"

@@ -22,6 +22,7 @@ from concertmaster.contracts.spec import (
     WorkspaceSpec,
 )
 from concertmaster.errors import ConcertmasterError, WorkspaceError
+from concertmaster.graphs.makers import makers_of
 from concertmaster.graphs.problems import Problem, closest
 from concertmaster.graphs.salvage import salvage
 from concertmaster.graphs.sources import Source, read_source
@@ -45,7 +46,8 @@ class Workspace:
     """Everything that describes one orchestration.
 
     `sources` are the files with their lines, for messages; a workspace built in Python has none.
-    `customs` are the callables of custom steps, by the text in `agent:`.
+    `customs` are the callables of custom steps, by the text in `agent:`; `makers` the ones that
+    return chat models, by the text in `use:`.
     """
 
     spec: WorkspaceSpec
@@ -54,6 +56,7 @@ class Workspace:
     policies: Path | None = None
     knowledge: tuple[Path, ...] = ()
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    makers: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property
@@ -129,6 +132,8 @@ def read_workspace(
     spec = WorkspaceSpec(**models)
     customs, wrong = _customs(folder, spec.workflow, sources["workflow"])
     problems += wrong
+    makers, wrong = makers_of(folder, spec.models, sources.get("models"))
+    problems += wrong
     knowledge = spec.workflow.knowledge
     policies = folder / "policies"
     return (
@@ -139,6 +144,7 @@ def read_workspace(
             policies=policies if policies.is_dir() else None,
             knowledge=tuple(folder / p for p in knowledge.paths) if knowledge else (),
             customs=customs,
+            makers=makers,
             sources=sources,
         ),
         problems,

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.errors import ModelUnavailable
@@ -34,14 +35,18 @@ class OpenAIChat:
         await async_client.aclose()
 
 
-async def open_chat(spec: ModelSpec) -> OpenAIChat:
+async def open_chat(spec: ModelSpec, key: str | None = None) -> OpenAIChat:
     """Return a client of the model; asks the server for a model's name if none was given.
+
+    Args:
+        spec: the model.
+        key: the server's; by default what the environment holds.
 
     Raises:
         ConfigError: a key is needed and not set.
         ModelUnavailable: the server does not say what it serves.
     """
-    key = spec.api_key()
+    key = key or spec.api_key()
     openai = await asyncio.to_thread(importlib.import_module, "openai")
     langchain_openai = await asyncio.to_thread(importlib.import_module, "langchain_openai")
     # A proxy that the environment names is no way to a server on this machine.
@@ -52,7 +57,8 @@ async def open_chat(spec: ModelSpec) -> OpenAIChat:
     )
     try:
         model = spec.model or await _served(openai, spec, key, clients[1])
-        chat = langchain_openai.ChatOpenAI(
+        kind = langchain_openai.ChatOpenAI
+        chat = (_by_schema(kind) if spec.structured == "schema" else kind)(
             model=model,
             base_url=spec.base_url,
             api_key=key,
@@ -68,6 +74,24 @@ async def open_chat(spec: ModelSpec) -> OpenAIChat:
         await clients[1].aclose()
         raise
     return OpenAIChat(chat, model, clients)
+
+
+@cache
+def _by_schema(kind: type[BaseChatModel]) -> type[BaseChatModel]:
+    """Return a class that asks for data by a schema of the answer instead of a forced tool.
+
+    Servers of small models accept `tool_choice` and do not heed it; a schema binds every token.
+    """
+
+    class BySchema(kind):  # type: ignore[valid-type, misc]
+        def bind_tools(self, tools: Any, *, tool_choice: Any = None, **more: Any) -> Any:
+            if not isinstance(tool_choice, str) or len(tools) != 1:
+                return super().bind_tools(tools, tool_choice=tool_choice, **more)
+            asked = tools[0]["function"]
+            form = {"name": asked["name"], "schema": asked["parameters"], "strict": True}
+            return self.bind(response_format={"type": "json_schema", "json_schema": form})
+
+    return BySchema
 
 
 async def _served(openai: Any, spec: ModelSpec, key: str, client: Any) -> str:

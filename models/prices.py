@@ -52,8 +52,8 @@ def price_of(
         return spec.price
     if spec.local:
         return PriceSpec(input=0, output=0)
-    if model is None and spec.base_url is None and spec.provider not in ("program", "url"):
-        model, provider = spec.model, spec.provider
+    if model is None:
+        model, provider = spec.model, spec.listed
     if model is None or provider is None:
         return None
     few = 1000

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
@@ -13,9 +15,11 @@ from concertmaster.contracts.model import ModelsFile, PriceSpec
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models.completion import Opened, Patience, Question, ask
+from concertmaster.models.connect import Connected, connect
 from concertmaster.models.counting import estimate
+from concertmaster.models.lack import lack_of
 from concertmaster.models.limits import Limits, Place
-from concertmaster.models.openai_chat import OpenAIChat, open_chat
+from concertmaster.models.made import made_by
 from concertmaster.models.prices import price_of
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
 from concertmaster.models.requirement import Requirement, required
@@ -97,7 +101,7 @@ class Choice:
 class _Connections:
     """What was opened on one event loop; one model is opened at a time."""
 
-    open: dict[str, OpenAIChat] = field(default_factory=dict)
+    open: dict[str, Connected] = field(default_factory=dict)
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -131,13 +135,22 @@ class Models:
         self._loops = WeakKeyDictionary()
 
     @classmethod
-    def of(cls, model: Any = None, file: ModelsFile | None = None) -> Self:
+    def of(
+        cls,
+        model: Any = None,
+        file: ModelsFile | None = None,
+        *,
+        folder: Path | None = None,
+        makers: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
+    ) -> Self:
         """Return the models that a caller names, else those that a workspace declares.
 
         Args:
             file: the workspace's; its rules count for any models.
-            model: None; `openai:NAME` or a URL; a `ModelSpec`; a LangChain chat model; a pair of
-                spec and chat model; `Models`; or a list of these.
+            folder: the workspace's, from which the paths of files are counted.
+            makers: functions of the workspace that return chat models, by `module:function`.
+            model: None; `PROVIDER:NAME`, a URL or a `.gguf` file; a `ModelSpec`; a LangChain chat
+                model; a pair of spec and chat model; `Models`; or a list of these.
 
         Raises:
             ConfigError: it names no model, or a key is needed and not set.
@@ -146,7 +159,8 @@ class Models:
             return model
         chats = _chats(model)
         if model is None and file is not None:
-            chats = tuple(_of_file(declared(entry)) for entry in file.models)
+            specs = [declared(entry, folder) for entry in file.models]
+            chats = tuple(_of_file(spec, makers) for spec in specs)
         return cls(chats, file)
 
     @property
@@ -287,19 +301,18 @@ class Models:
         try:
             async with asyncio.timeout(seconds), here.opening:
                 if chat.name not in here.open:
-                    here.open[chat.name] = await open_chat(chat.spec)
+                    here.open[chat.name] = await connect(chat.spec)
         except TimeoutError:
             message = f"{chat.name} did not answer within {seconds:g} s"
             raise ModelUnavailable(message, kind="timeout") from None
         except ConfigError as error:
             raise ModelUnavailable(error.message, hint=error.hint, kind="denied") from None
         known = here.open[chat.name]
-        priced_by = "openai" if chat.spec.base_url is None else None
         return Opened(
             chat=known.chat,
             name=chat.name,
             model=known.model,
-            provider=priced_by,
+            provider=chat.spec.listed,
             price=chat.spec.price,
         )
 
@@ -320,7 +333,9 @@ def _chats(model: Any) -> tuple[Chat, ...]:
     if isinstance(model, str):
         model = parse_model(model)
     if isinstance(model, ModelSpec):
-        model.api_key()
+        lack = lack_of(model)
+        if lack is not None:
+            raise ConfigError(f"{model.name} {lack.what}", hint=lack.fix)
         return (Chat(model),)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], ModelSpec):
         return (Chat(model[0], model[1]),)
@@ -331,16 +346,18 @@ def _chats(model: Any) -> tuple[Chat, ...]:
         return tuple(chat for one in model for chat in _chats(one))
     raise ConfigError(
         f"a {type(model).__name__} is no chat model",
-        hint="give openai:NAME, a URL, or a LangChain chat model",
+        hint="give PROVIDER:NAME, a URL, or a LangChain chat model",
     )
 
 
-def _of_file(spec: ModelSpec) -> Chat:
-    try:
-        spec.api_key()
-    except ConfigError:
-        return Chat(spec, missing=f"needs the environment variable {spec.api_key_env}")
-    return Chat(spec)
+def _of_file(spec: ModelSpec, makers: Mapping[str, Callable[[], Any]]) -> Chat:
+    lack = lack_of(spec)
+    if lack is not None:
+        return Chat(spec, missing=lack.what)
+    if spec.provider != "workspace":
+        return Chat(spec)
+    made, wrong = made_by(spec, makers)
+    return Chat(spec, made, wrong)
 
 
 def _name_of(model: Any) -> str:

@@ -9,7 +9,8 @@ from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError
 from concertmaster.graphs.checks.subject import Place, Subject
 from concertmaster.graphs.problems import Problem
-from concertmaster.models.registry import Models, declared
+from concertmaster.models.lack import lack_of
+from concertmaster.models.registry import Chat, Models, declared
 from concertmaster.models.requirement import FIELDS
 from concertmaster.policies.conditions import Condition, ConditionError
 
@@ -30,17 +31,19 @@ def check_models(subject: Subject) -> Iterator[Problem]:
     for index, entry in enumerate(file.models):
         place: Place = (_PART, _PART, index, "use")
         try:
-            spec = declared(entry)
+            spec = declared(entry, subject.workspace.path)
         except ConfigError as error:
             sound = False
             yield subject.error(
                 place, "model", f"model {entry.name!r}: {error.message}", error.hint
             )
             continue
-        try:
-            spec.api_key()
-        except ConfigError as error:
-            yield subject.warning(place, "model-key", error.message, error.hint)
+        lack = lack_of(spec)
+        if lack is not None:
+            # Another model may serve while a key is missing; a package or a file is a mistake.
+            found = subject.warning if lack.kind == "key" else subject.error
+            told = f"model {entry.name!r} {lack.what}"
+            yield found(place, f"model-{lack.kind}", told, lack.fix)
     for index, rule in enumerate(file.rules):
         yield from _rule(subject, rule, (_PART, "rules", index), known)
     if sound and file.models:
@@ -63,7 +66,9 @@ def _rule(subject: Subject, rule: ModelRule, at: Place, known: set[str]) -> Iter
 
 def _served(subject: Subject) -> Iterator[Problem]:
     """Find steps whose need no declared model meets, whatever the rules say."""
-    models = Models.of(None, subject.workspace.spec.models)
+    workspace = subject.workspace
+    specs = [declared(entry, workspace.path) for entry in workspace.spec.models.models]
+    models = Models([Chat(spec) for spec in specs], workspace.spec.models)
     for index, step in enumerate(subject.workflow.steps):
         if not isinstance(step.model, ModelNeed):
             continue

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,61 @@ def test_missing_key_is_a_warning_that_names_the_variable() -> None:
 def test_what_is_wrong_is_found_before_anything_runs(text: str, code: str, told: str) -> None:
     problems = found(text)
     assert any(p.severity == "error" and told in p.message for p in problems), problems
+
+
+CHATS = """
+from concertmaster.testing import ScriptedModel
+
+def house():
+    return ScriptedModel("You have 30 days.")
+
+def needy(key):
+    return None
+"""
+
+
+def told_of(use: str, more: str = "") -> list[Problem]:
+    with temporary_workspace("support_desk") as folder:
+        (folder / "chats.py").write_text(CHATS)
+        (folder / "text.gguf").write_text("no model at all")
+        (folder / "models.yaml").write_text(f"models:\n  - {{name: a, use: '{use}', {more}}}\n")
+        return [p for p in check(folder) if Path(p.file).name == "models.yaml"]
+
+
+def test_function_of_the_workspace_is_a_model() -> None:
+    assert told_of("chats:house") == []
+
+
+@pytest.mark.parametrize(
+    ("use", "code", "told", "hint"),
+    [
+        ("chats:hous", "model", "'hous' is not defined here", None),
+        ("chat:house", "model", "there is no module 'chat'", None),
+        ("chats:needy", "model", "chats:needy needs arguments", "def needy():"),
+        ("models/none.gguf", "model-file", "models/none.gguf, which cannot be read", ".gguf file"),
+        ("text.gguf", "model-file", "needs a GGUF file, which text.gguf is not", ".gguf file"),
+        (
+            "mistralai:large",
+            "model-package",
+            "needs the package langchain-mistralai",
+            "pip install langchain langchain-mistralai",
+        ),
+        ("opnai:gpt-4o", "model", "there is no provider 'opnai'", "did you mean openai:?"),
+    ],
+)
+def test_what_a_model_lacks_is_an_error_with_its_fix(
+    use: str, code: str, told: str, hint: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "langchain_mistralai", None)
+    (problem,) = told_of(use)
+    assert (problem.severity, problem.code, problem.line) == ("error", code, 2)
+    assert told in problem.message
+    assert hint is None or hint in str(problem.hint)
+
+
+def test_missing_key_of_a_provider_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    (problem,) = told_of("anthropic:claude-sonnet-5-5")
+    assert (problem.severity, problem.code) == ("warning", "model-key")
+    assert problem.hint is not None
+    assert "export ANTHROPIC_API_KEY" in problem.hint

@@ -39,14 +39,14 @@ def test_server_is_named_by_its_url(
     [
         ("", "names no model"),
         ("gpt-4o", "names no model"),
-        ("openai:", "names no model of OpenAI"),
-        ("openai:two words", "names no model of OpenAI"),
-        ("anthropic:claude", "no built-in provider"),
+        ("openai:", "names no model of openai"),
+        ("openai:two words", "names no model of openai"),
+        ("antropic:claude", "no provider .antropic"),
         ("http://", "names no server"),
         ("http://host:port/v1", "cannot be read"),
         ("http://host/v1?key=secret", "holds a query"),
         ("https://user:secret@host/v1", "holds a user or a password"),
-        ("ftp://host/v1", "no built-in provider"),
+        ("ftp://host/v1", "no provider .ftp"),
     ],
 )
 def test_nonsense_is_refused_in_words_without_secrets(text: str, told: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from concertmaster.contracts.written import Name, Seconds, Spec
 
@@ -17,6 +18,7 @@ __all__ = [
     "Preference",
     "PriceSpec",
     "RateSpec",
+    "Structured",
     "Tier",
 ]
 
@@ -24,6 +26,9 @@ Tier = Literal["small", "capable", "best"]
 Ability = Literal["chat", "plan", "judge", "route"]
 Preference = Literal["cost", "latency", "quality"]
 Clearance = Literal["public", "internal", "restricted"]
+Structured = Literal["tool", "schema"]
+
+_SECRET = re.compile(r"(^|_)(api_?key|key|token|secret|password|credentials?)($|_)(?!id)", re.I)
 
 
 class PriceSpec(Spec):
@@ -47,11 +52,15 @@ class ModelEntry(Spec):
     """One model that may be asked.
 
     `use` says where it is: `openai:NAME`, `PROVIDER:NAME` of any provider that LangChain knows,
-    the URL of an OpenAI-compatible server, or `module:function` of the workspace that returns a
-    LangChain chat model. `key` names the environment variable that holds the key. `context` and
-    `output` are in tokens. `price` replaces the price list that comes with the package.
-    `latency` is what to expect of one call, until calls have been measured; `timeout` bounds one
-    attempt, `attempts` counts the first one.
+    the URL of an OpenAI-compatible server, the path of a `.gguf` file, or `module:function` of the
+    workspace that returns a LangChain chat model. `key` names the environment variable that holds
+    the key. `context` and `output` are in tokens. `price` replaces the price list that comes with
+    the package. `latency` is what to expect of one call, until calls have been measured; `timeout`
+    bounds one attempt, `attempts` counts the first one.
+
+    `options` are settings of a LangChain provider's class, such as `{temperature: 0}`, or the
+    `threads` for a file; no key belongs there. `structured` says how data are asked for: by a tool
+    that has to be called, or by a schema of the answer, for servers that do not heed the former.
     """
 
     name: Name
@@ -68,6 +77,16 @@ class ModelEntry(Spec):
     rate: RateSpec = RateSpec()
     timeout: Seconds | None = None
     attempts: int = Field(default=2, ge=1, le=10)
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    structured: Structured | None = None
+
+    @field_validator("options")
+    @classmethod
+    def _no_secret(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name in value:
+            if _SECRET.search(name):
+                raise ValueError(f"{name!r} belongs into the environment; name its variable as key")
+        return value
 
 
 class ModelRule(Spec):

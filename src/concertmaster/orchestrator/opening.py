@@ -225,7 +225,7 @@ async def _services(
         ),
         trail=trail,
         spending=spending,
-        models=Models.of(options.model, workspace.spec.models),
+        models=await asyncio.to_thread(_models, workspace, options.model),
         knowledge=knowledge,
         classifier=await asyncio.to_thread(
             _classifier, workspace, home, library.embedder if library else options.embedder
@@ -235,6 +235,10 @@ async def _services(
         redaction=options.redaction,
         embedder=library.embedder if library else None,
     )
+
+
+def _models(workspace: Workspace, model: Any) -> Models:
+    return Models.of(model, workspace.spec.models, folder=workspace.path, makers=workspace.makers)
 
 
 def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from concertmaster.agents.budgeting import OutOfModels, OutOfMoney, Payer, Purse, spend
@@ -46,6 +47,8 @@ def chosen(task: Task, prompt: Prompt) -> Choice:
     if not isinstance(need, ModelNeed) or not models.configured:
         return models.choose(need)
     call = prompt.call(need.output)
+    if need.sticky:
+        call = replace(call, last=_last(task))
     known = {
         **_known(task, need),
         "confidentiality": call.confidentiality.name,
@@ -59,8 +62,9 @@ def chosen(task: Task, prompt: Prompt) -> Choice:
 
 def composed(task: Task, label: Label) -> dict[str, Any]:
     """Return what a turn keeps of what a model read that wrote something in it."""
-    before = task.turn.composed
-    return {"composed": label if before is None else before.join(label)}
+    before, summary = task.turn.composed, task.turn.summary
+    kept = {} if summary is None else {"summary": summary}
+    return {"composed": label if before is None else before.join(label), **kept}
 
 
 async def ask(
@@ -86,6 +90,9 @@ async def ask(
     """
     seconds = _SHARE * (task.step.timeout or _LONGEST)
     asked = await ask_for(task, choice, prompt, why=why, seconds=seconds)
+    need = task.step.model
+    if isinstance(need, ModelNeed) and need.sticky:
+        task.answered[task.step.id] = asked.reply.model
     return asked._replace(usage=task.turn.usage.plus(asked.usage))
 
 
@@ -259,13 +266,26 @@ def _known(task: Task, need: ModelNeed) -> dict[str, Any]:
     return {
         "step": task.step.id,
         "need": need.need,
-        "risk": None,
+        "risk": _risk(task),
         "confidentiality": task.turn.label.confidentiality.name,
         "tokens": None,
         "turns": sum(message.role == "user" for message in task.messages),
         "intent": intent.model_dump(include=_OF_INTENT) if intent else None,
         "principal": principal.model_dump(mode="json", include=_OF_PRINCIPAL),
     }
+
+
+def _risk(task: Task) -> str | None:
+    """Return what the workspace says of the intent's risk; None while no intent is known."""
+    named = task.turn.intent.name if task.turn.intent else None
+    intents = task.services.spec.intents.intents
+    return next((intent.risk for intent in intents if intent.name == named), None)
+
+
+def _last(task: Task) -> str | None:
+    """Return the model that answered this step last on the thread. It is a wish, no authority."""
+    step = task.step.id
+    return task.turn.models.get(step) or task.memory.models.get(step)
 
 
 def _name(choice: Choice) -> str | None:

@@ -71,7 +71,10 @@ class Services:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One call of one agent."""
+    """One call of one agent.
+
+    `answered` takes the model that answered a sticky step, by the step's id.
+    """
 
     turn: Turn
     memory: Memory
@@ -79,6 +82,7 @@ class Task:
     step: StepSpec
     session: Session
     services: Services
+    answered: dict[str, str] = field(default_factory=dict)
 
     def record(self, type_: EventType, *, why: str, actor: str | None = None, **data: Any) -> None:
         """Put an event of this run into the trail; `actor` is the step unless given."""

@@ -17,7 +17,7 @@ from concertmaster.errors import StorageError
 
 __all__ = ["Input", "State", "merge_turn", "read_memory", "read_messages", "read_turn", "update_of"]
 
-_MERGED = ("results", "data")
+_MERGED = ("results", "data", "models")
 _WORST = Label(
     trust=Trust.untrusted, confidentiality=Confidentiality.restricted, sources=("unreadable",)
 )
@@ -28,7 +28,7 @@ _AS_IT_IS = frozenset({str, bool, float})
 def merge_turn(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
     """Fold an update into the turn: a new request or run replaces it, else fields are overwritten.
 
-    `results` and `data` are merged by key, because parallel calls write them side by side.
+    `results`, `data` and `models` are merged by key: parallel calls write them side by side.
     """
     if not isinstance(old, Mapping) or "request" in new:
         return dict(new)

@@ -109,6 +109,8 @@ def _retryable(error: Exception) -> bool:
 
 
 def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:
+    if task.answered:
+        update = {**update, "models": task.answered}
     if task.step.agent == "executor" and task.step.id not in update.get("planned", ()):
         return update
     return {**update, "done": tuple(dict.fromkeys((*task.turn.done, task.step.id)))}

@@ -38,6 +38,7 @@ wanted besides what was worked on.
 """
 
 _TOPIC = 600
+_MODELS = 32
 _NAMED = ("answered", "escalated", "refused")
 _CALLED = ("done", "failed", "in_doubt")
 
@@ -87,6 +88,7 @@ def remember(memory: Memory, turn: Turn, outcome: Outcome) -> Memory:
     kept = {
         "notes": remembered(memory.notes, note_of(turn, outcome)),
         "summary": turn.summary or memory.summary,
+        "models": dict([*{**memory.models, **turn.models}.items()][-_MODELS:]),
     }
     if turn.intent is not None and not turn.intent.in_scope:
         return memory.model_copy(update={"asked": None, "offered": (), "queued": (), **kept})

@@ -8,7 +8,7 @@ import pytest
 
 import concertmaster as cm
 from concertmaster.models import ModelSpec
-from concertmaster.testing import ScriptedModel, openai_server, temporary_workspace
+from concertmaster.testing import ScriptedModel, Status, openai_server, temporary_workspace
 
 ANSWER = "You have 30 days from delivery to return something. [1]"
 QUESTION = "How long do I have to return a lamp?"
@@ -69,3 +69,47 @@ async def test_rule_decides_for_whom_a_model_may_be_asked(person: str, asked: bo
             run = await desk.run(QUESTION, principal=person)
     assert run.status == "answered"
     assert bool(server.requests) is asked
+
+
+def two_models(folder: Any, first: str, second: str, more: str = "") -> None:
+    (folder / "models.yaml").write_text(
+        f"models:\n  - {{name: one, use: '{first}#a', tier: capable}}\n"
+        f"  - {{name: two, use: '{second}#b', tier: best}}\n{more}"
+    )
+
+
+async def test_model_follows_the_risk_that_the_intent_declares() -> None:
+    rule = "rules: [{id: careful, when: \"risk == 'high'\", tier: best}]\n"
+    asked = {}
+    for risk in ("normal", "high"):
+        with temporary_workspace("support_desk") as folder:
+            async with openai_server(otherwise=ANSWER) as one, openai_server(ANSWER) as two:
+                two_models(folder, one.url, two.url, rule)
+                intents = folder / "intents.yaml"
+                added = f"needs_evidence: true\n    risk: {risk}\n"
+                intents.write_text(intents.read_text().replace("needs_evidence: true\n", added))
+                async with cm.open(folder) as desk:
+                    run = await desk.run(QUESTION, principal="ana")
+                asked[risk] = [e.data["model"] for e in events(run, "model.called")]
+    assert asked == {"normal": ["one"], "high": ["two"]}
+
+
+@pytest.mark.parametrize(("sticky", "second"), [(True, "two"), (False, "one")])
+async def test_sticky_step_stays_with_the_model_that_answered_the_thread(
+    sticky: bool, second: str
+) -> None:
+    with temporary_workspace("support_desk") as folder:
+        flow = folder / "workflow.yaml"
+        need = "{need: chat, tier: capable, clearance: internal"
+        flow.write_text(flow.read_text().replace(need, f"{need}, sticky: {str(sticky).lower()}"))
+        async with (
+            openai_server(Status(400), otherwise=ANSWER) as one,
+            openai_server(otherwise=ANSWER) as two,
+        ):
+            two_models(folder, one.url, two.url)
+            async with cm.open(folder) as desk:
+                runs = [await desk.run(QUESTION, principal="ana", thread="t-1") for _ in range(2)]
+                other = await desk.run(QUESTION, principal="ana", thread="t-2")
+    called = [[e.data["model"] for e in events(run, "model.called")] for run in (*runs, other)]
+    assert called == [["two"], [second], ["one"]]
+    assert ("the thread's own" in events(runs[1], "model.chosen")[0].why) is sticky

@@ -188,7 +188,10 @@ class WorkflowSpec(Spec):
 
 
 class IntentSpec(Spec):
-    """One intent: example utterances, what it needs, who owns it."""
+    """One intent: example utterances, what it needs, who owns it.
+
+    `risk` is how much a wrong answer or action would cost; rules in `models.yaml` refer to it.
+    """
 
     name: Name
     description: str = ""
@@ -197,6 +200,7 @@ class IntentSpec(Spec):
     needs_evidence: bool = False
     playbook: Name | None = None
     acts: bool = False
+    risk: Literal["low", "normal", "high"] = "normal"
 
     @model_validator(mode="after")
     def _playbook_acts(self) -> Self:

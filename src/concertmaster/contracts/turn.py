@@ -85,6 +85,7 @@ class Memory(Record):
 
     `offered` are the intents among which the author was asked to choose, `queued` what else an
     earlier message wanted. `notes` are of the last turns, oldest first; `summary` is a model's.
+    `models` are those that answered sticky steps last, by step.
     """
 
     topic: str = ""
@@ -95,6 +96,7 @@ class Memory(Record):
     queued: tuple[Queued, ...] = ()
     notes: tuple[Note, ...] = ()
     summary: Summary | None = None
+    models: dict[str, str] = Field(default_factory=dict)
 
 
 class Turn(Record):
@@ -122,6 +124,7 @@ class Turn(Record):
     offers: tuple[str, ...] = ()
     queued: tuple[Queued, ...] = ()
     data: dict[str, Any] = Field(default_factory=dict)
+    models: dict[str, str] = Field(default_factory=dict)
     composed: Label | None = None
     summary: Summary | None = None
     draft: Draft | None = None

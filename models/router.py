@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _WEIGHTS: dict[Preference, tuple[float, float, float]] = {
 }
 _UNKNOWN = 1.05
 _LISTED = 6
+_BY_SCORE = attrgetter("score")
 _REMEMBERED = 256
 
 
@@ -106,11 +108,15 @@ class _Candidate(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A model that fits, with the cost (USD, None if unknown) and latency (s) to expect."""
+    """A model that fits, with the cost (USD, None if unknown) and latency (s) to expect.
+
+    The lower the `score`, the better; it compares with those of the same ranking only.
+    """
 
     spec: ModelSpec
     cost: float | None
     latency: float | None
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +162,11 @@ def rank(
     if not candidates:
         return Ranking(passed=passed, why=f"no configured model fits: {_listed(passed)}")
     fitting = _scored(candidates, requirement)
-    stays = call.last is not None and any(c.able.spec.name == call.last for c in fitting)
+    stays = call.last is not None and any(r.spec.name == call.last for r in fitting)
     if stays:
-        fitting.sort(key=lambda one: one.able.spec.name != call.last)
+        fitting.sort(key=lambda one: one.spec.name != call.last)
     return Ranking(
-        fitting=tuple(Ranked(c.able.spec, c.cost, c.latency) for c in fitting),
+        fitting=tuple(fitting),
         passed=passed,
         why=_why(fitting, requirement, passed, stays),
     )
@@ -222,27 +228,32 @@ def _beyond(able: _Able, call: Call, cost: float | None) -> str | None:
     return None
 
 
-def _scored(candidates: Sequence[_Candidate], needed: Requirement) -> list[_Candidate]:
+def _scored(candidates: Sequence[_Candidate], needed: Requirement) -> list[Ranked]:
     dearest = max((c.cost for c in candidates if c.cost is not None), default=0.0) or 1.0
     slowest = max((c.latency for c in candidates if c.latency is not None), default=0.0) or 1.0
     by_cost, by_latency, by_tier = _WEIGHTS[needed.prefer]
     by_cost, by_latency = by_cost / dearest, by_latency / slowest
     no_cost, no_latency = _UNKNOWN * dearest, _UNKNOWN * slowest
-    scores = [
-        by_cost * (no_cost if cost is None else cost)
-        + by_latency * (no_latency if latency is None else latency)
-        + by_tier * able.above
+    ranked = [
+        Ranked(
+            able.spec,
+            cost,
+            latency,
+            by_cost * (no_cost if cost is None else cost)
+            + by_latency * (no_latency if latency is None else latency)
+            + by_tier * able.above,
+        )
         for able, cost, latency in candidates
     ]
-    order = sorted(range(len(scores)), key=scores.__getitem__)
-    return [candidates[at] for at in order]
+    ranked.sort(key=_BY_SCORE)
+    return ranked
 
 
 def _why(
-    fitting: Sequence[_Candidate], needed: Requirement, passed: dict[str, str], stays: bool
+    fitting: Sequence[Ranked], needed: Requirement, passed: dict[str, str], stays: bool
 ) -> str:
     best = fitting[0]
-    spec = best.able.spec
+    spec = best.spec
     parts = [
         f"{spec.name} serves {needed.ability}: its tier {spec.tier} meets {needed.tier},"
         f" its clearance {spec.clearance.name} meets {needed.clearance.name}"

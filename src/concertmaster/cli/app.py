@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from concertmaster.cli import approvals, audit, budgets, feedback, intents, policy, runs, threads
+from concertmaster.cli import (
+    approvals,
+    audit,
+    budgets,
+    feedback,
+    intents,
+    models,
+    policy,
+    runs,
+    threads,
+)
 from concertmaster.cli import backup as backups
 from concertmaster.cli import chat as chats
 from concertmaster.cli import check as checks
@@ -76,6 +86,7 @@ _COMMANDS = (
 _GROUPS = (
     (_START, policy.app, "policy"),
     (_START, intents.app, "intents"),
+    (_START, models.app, "models"),
     (_WORK, approvals.app, "approvals"),
     (_WORK, budgets.app, "budgets"),
     (_WORK, feedback.app, "feedback"),

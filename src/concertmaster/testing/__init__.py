@@ -9,11 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from concertmaster.testing.chaos import FAULTS, Fault, Storm, fault
     from concertmaster.testing.model import Prompt, ScriptedModel
     from concertmaster.testing.reviewer import AutoReviewer
     from concertmaster.testing.script import (
         Call,
+        Cut,
         Drop,
+        Ended,
         Fail,
         Garbage,
         Give,
@@ -29,8 +32,12 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoReviewer": "reviewer",
     "Call": "script",
+    "Cut": "script",
     "Drop": "script",
+    "Ended": "script",
+    "FAULTS": "chaos",
     "Fail": "script",
+    "Fault": "chaos",
     "Garbage": "script",
     "Give": "script",
     "Hang": "script",
@@ -41,17 +48,23 @@ _HOME = {
     "ScriptedModel": "model",
     "ServedRequest": "server",
     "Status": "script",
+    "Storm": "chaos",
     "Wait": "script",
+    "fault": "chaos",
     "openai_server": "server",
     "temporary_home": "workspaces",
     "temporary_workspace": "workspaces",
 }
 
 __all__ = [
+    "FAULTS",
     "AutoReviewer",
     "Call",
+    "Cut",
     "Drop",
+    "Ended",
     "Fail",
+    "Fault",
     "Garbage",
     "Give",
     "Hang",
@@ -62,7 +75,9 @@ __all__ = [
     "ScriptedModel",
     "ServedRequest",
     "Status",
+    "Storm",
     "Wait",
+    "fault",
     "openai_server",
     "temporary_home",
     "temporary_workspace",

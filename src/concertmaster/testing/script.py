@@ -14,7 +14,9 @@ __all__ = [
     "Answer",
     "Call",
     "Calls",
+    "Cut",
     "Drop",
+    "Ended",
     "Fail",
     "Garbage",
     "Give",
@@ -26,6 +28,7 @@ __all__ = [
     "Step",
     "Wait",
     "answer_as_call",
+    "plain",
     "tokens",
 ]
 
@@ -86,10 +89,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class Status:
-    """Answer with an HTTP error; a server only."""
+    """Answer with an HTTP error; a server only.
+
+    `retry_after` becomes the header, in seconds or as a date; `error` the code in the body.
+    """
 
     code: int
     message: str = "scripted failure"
+    retry_after: float | str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,22 @@ class Garbage:
     body: str = '{"choices": ['
 
 
-Answer = Say | Calls | Give | Fail | Status | Hang | Drop | Garbage
+@dataclass(frozen=True)
+class Cut:
+    """Announce a whole answer with this text, send half of its bytes, close; a server only."""
+
+    text: str = "This is an answer of which only the beginning arrives."
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Answer with this text and another reason for its end than `stop`; a server only."""
+
+    text: str
+    reason: str = "length"
+
+
+Answer = Say | Calls | Give | Fail | Status | Hang | Drop | Garbage | Cut | Ended
 """A step brought into its plain form; waiting is told apart."""
 
 Step: TypeAlias = (
@@ -154,10 +177,11 @@ class Script:
                 f"the script has {len(self._steps)} steps, and this is question {number + 1}",
                 hint="add a step, or give otherwise=… for every further question",
             )
-        return _plain(step, messages)
+        return plain(step, messages)
 
 
-def _plain(step: Step, messages: Any) -> tuple[Answer, float]:
+def plain(step: Step, messages: Any) -> tuple[Answer, float]:
+    """Return the answer that a step stands for, and the seconds to wait before it."""
     waited = 0.0
     while True:
         if isinstance(step, Wait):
@@ -169,7 +193,7 @@ def _plain(step: Step, messages: Any) -> tuple[Answer, float]:
 
 
 def _answer(step: Any) -> Answer:
-    if isinstance(step, Say | Calls | Give | Fail | Status | Hang | Drop | Garbage):
+    if isinstance(step, Answer):
         return step
     if isinstance(step, str):
         return Say(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -14,7 +14,9 @@ from typing import Any, Self
 from concertmaster.testing.script import (
     Answer,
     Calls,
+    Cut,
     Drop,
+    Ended,
     Fail,
     Garbage,
     Give,
@@ -193,8 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.stopping.wait(seconds)
         match answer:
-            case Status(code, message):
-                self._send(code, _error(message))
+            case Status():
+                self._refuse(answer)
             case Fail(raised):
                 self._send(500, _error(str(raised)))
             case Hang(duration):
@@ -203,18 +205,25 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_text(200, text)
             case Drop() if not body.get("stream"):
                 self.connection.shutdown(socket.SHUT_RDWR)
+            case Cut(text) if not body.get("stream"):
+                self._cut(_completion(Calls((), text), body, self.server.script.asked))
             case _ if body.get("stream"):
                 self._stream(answer, body)
             case _:
-                self._send(200, _completion(_calls(answer, body), body, self.server.script.asked))
+                shown = _calls(answer, body)
+                ended = answer.reason if isinstance(answer, Ended) else None
+                self._send(200, _completion(shown, body, self.server.script.asked, ended))
 
     def _stream(self, answer: Answer, body: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        dropped = isinstance(answer, Drop)
+        dropped = isinstance(answer, Drop | Cut)
         shown = Calls((), "This is only the begin") if dropped else _calls(answer, body)
-        for chunk in _chunks(shown, body, self.server.script.asked, finished=not dropped):
+        ended = answer.reason if isinstance(answer, Ended) else None
+        for chunk in _chunks(
+            shown, body, self.server.script.asked, finished=not dropped, ended=ended
+        ):
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
             self.wfile.flush()
         if dropped:
@@ -222,27 +231,45 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(b"data: [DONE]\n\n")
 
+    def _refuse(self, status: Status) -> None:
+        after = status.retry_after
+        headers = {} if after is None else {"retry-after": str(after)}
+        self._send_text(status.code, json.dumps(_error(status.message, status.error)), headers)
+
+    def _cut(self, value: dict[str, Any]) -> None:
+        """Send half of what the header announces."""
+        encoded = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(encoded)))
+        self.end_headers()
+        self.wfile.write(encoded[: len(encoded) // 2])
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
     def _send(self, code: int, value: dict[str, Any]) -> None:
         self._send_text(code, json.dumps(value))
 
-    def _send_text(self, code: int, text: str) -> None:
+    def _send_text(self, code: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         encoded = text.encode()
         self.send_response(code)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(encoded)))
         self.end_headers()
         self.wfile.write(encoded)
 
 
-def _error(message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": "scripted", "param": None, "code": None}}
+def _error(message: str, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "scripted", "param": None, "code": code}}
 
 
 def _calls(answer: Answer, body: dict[str, Any]) -> Calls:
     if isinstance(answer, Give):
         call = answer_as_call(answer, body.get("tools") or (), body.get("tool_choice"))
         return Calls((call,)) if call else Calls((), json.dumps(answer.data))
-    if isinstance(answer, Say):
+    if isinstance(answer, Say | Ended):
         return Calls((), answer.text)
     assert isinstance(answer, Calls)
     return answer
@@ -270,11 +297,13 @@ def _envelope(kind: str, body: dict[str, Any], number: int) -> dict[str, Any]:
     return {"id": f"chatcmpl-{number}", "object": kind, "created": 0, "model": model}
 
 
-def _completion(answer: Calls, body: dict[str, Any], number: int) -> dict[str, Any]:
+def _completion(
+    answer: Calls, body: dict[str, Any], number: int, ended: str | None = None
+) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
     if answer.calls:
         message["tool_calls"] = _tool_calls(answer)
-    ended = "tool_calls" if answer.calls else "stop"
+    ended = ended or ("tool_calls" if answer.calls else "stop")
     return {
         **_envelope("chat.completion", body, number),
         "choices": [{"index": 0, "message": message, "finish_reason": ended, "logprobs": None}],
@@ -283,7 +312,7 @@ def _completion(answer: Calls, body: dict[str, Any], number: int) -> dict[str, A
 
 
 def _chunks(
-    answer: Calls, body: dict[str, Any], number: int, *, finished: bool
+    answer: Calls, body: dict[str, Any], number: int, *, finished: bool, ended: str | None = None
 ) -> Iterator[dict[str, Any]]:
     envelope = _envelope("chat.completion.chunk", body, number)
 
@@ -296,6 +325,6 @@ def _chunks(
     for index, call in enumerate(_tool_calls(answer)):
         yield chunk({"tool_calls": [{"index": index, **call}]})
     if finished:
-        yield chunk({}, "tool_calls" if answer.calls else "stop")
+        yield chunk({}, ended or ("tool_calls" if answer.calls else "stop"))
         if (body.get("stream_options") or {}).get("include_usage"):
             yield {**envelope, "choices": [], "usage": _usage(answer, body)}

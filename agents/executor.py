@@ -10,6 +10,7 @@ from concertmaster.agents.asking import ask, chosen, composed
 from concertmaster.agents.playbook import Calls, Finished, PlannedCall, advance
 from concertmaster.agents.prompts import planning_prompt
 from concertmaster.agents.slots import fill
+from concertmaster.agents.summarizing import with_summary
 from concertmaster.agents.task import Task
 from concertmaster.contracts import Action, canonical
 from concertmaster.contracts import digest as digest_of
@@ -141,6 +142,7 @@ def _complete(task: Task, *, said: str | None, why: str) -> dict[str, Any]:
 async def _from_model(task: Task) -> dict[str, Any]:
     toolbox = task.services.toolbox
     offered = [_offered(toolbox[t]) for t in task.step.tools or () if t in toolbox.names]
+    task = await with_summary(task)
     prompt = planning_prompt(task, offered)
     choice = chosen(task, prompt)
     if choice.model is None:
@@ -149,19 +151,20 @@ async def _from_model(task: Task) -> dict[str, Any]:
             hint="declare a playbook for the intent, or give a model with --model",
         )
     reply, usage, label = await ask(task, choice, prompt, why="proposed calls")
+    spent = {"usage": usage, **composed(task, label)}
     if not reply.tool_calls:
-        return {**_complete(task, said=None, why="the model proposes nothing more"), "usage": usage}
+        return {**_complete(task, said=None, why="the model proposes nothing more"), **spent}
     fresh = _fresh(task, reply.tool_calls)
     if not fresh:
         why = "the model proposes only what was proposed before"
-        return {**_complete(task, said=None, why=why), "usage": usage}
+        return {**_complete(task, said=None, why=why), **spent}
     room = task.services.spec.workflow.limits.actions - len(task.turn.actions)
     first = len(task.turn.actions)
     calls = [
         PlannedCall(f"call_{first + i}", call.name, call.arguments, "proposed by a model")
         for i, call in enumerate(fresh[:room])
     ]
-    return {"actions": _propose(task, calls), "usage": usage, **composed(task, label)}
+    return {"actions": _propose(task, calls), **spent}
 
 
 def _fresh(task: Task, calls: Sequence[ToolCall]) -> list[ToolCall]:

@@ -11,6 +11,7 @@ from concertmaster.agents.executor import playbook_of, variables
 from concertmaster.agents.extractive import MOST, cite, extract
 from concertmaster.agents.playbook import reply as playbook_reply
 from concertmaster.agents.prompts import answer_prompt
+from concertmaster.agents.summarizing import with_summary
 from concertmaster.agents.task import Task
 from concertmaster.agents.words import coverage
 from concertmaster.contracts import ActionResult, Draft, Evidence, Sentence
@@ -136,6 +137,7 @@ def _from_playbook(task: Task) -> str | None:
 
 
 async def _from_model(task: Task) -> tuple[Draft, dict[str, Any]] | None:
+    task = await with_summary(task)
     prompt = answer_prompt(task)
     choice = chosen(task, prompt)
     if choice.model is None:

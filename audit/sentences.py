@@ -86,7 +86,8 @@ def _called_model(event: AuditEvent, _: Telling) -> str:
 
 
 def _model_failed(event: AuditEvent, _: Telling) -> str:
-    return f"The model {event.data.get('model')} failed: {event.why}"
+    name = event.data.get("model")
+    return f"The model {name} failed: {event.why}" if name else f"No model was asked: {event.why}"
 
 
 def _proposed(event: AuditEvent, _: Telling) -> str | None:

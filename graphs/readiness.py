@@ -10,6 +10,7 @@ from pathlib import Path
 from concertmaster.contracts.spec import StepSpec, WorkflowSpec
 from concertmaster.graphs.checks.budgets import check_budgets
 from concertmaster.graphs.checks.classifying import check_classifying
+from concertmaster.graphs.checks.context import check_context
 from concertmaster.graphs.checks.intents import check_intents
 from concertmaster.graphs.checks.knowledge import check_knowledge
 from concertmaster.graphs.checks.models import check_models
@@ -47,6 +48,7 @@ _CHECKS: Sequence[Callable[[Subject], Iterator[Problem]]] = (
     check_redaction,
     check_retention,
     check_models,
+    check_context,
     check_budgets,
 )
 

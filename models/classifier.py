@@ -12,11 +12,12 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.errors import ConfigError, StorageError
+from concertmaster.models.kernel import Kernel
 from concertmaster.models.linear import Linear
 from concertmaster.models.ngrams import Ngrams
 from concertmaster.models.scope import Neighbours, Scope
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IntentModel", "Scores"]
 
-_FORMAT = 2
+_FORMAT = 3
 _FEWEST = 2
 
 
@@ -62,7 +63,9 @@ class IntentModel:
         *,
         linear: Linear,
         neighbours: Neighbours,
+        kernel: Kernel | None,
         scope: Scope,
+        share: float,
         temperature: float,
         margin: float,
         fingerprint: str,
@@ -70,7 +73,9 @@ class IntentModel:
     ) -> None:
         self._linear = linear
         self._neighbours = neighbours
+        self._kernel = kernel if share else None
         self._scope = scope
+        self._share = share
         self._temperature = temperature
         self._embed = embed
         self.fingerprint = fingerprint
@@ -113,8 +118,9 @@ class IntentModel:
             out_of_scope: utterances that belong to none of them, if any are known.
             embed: returns a float array of shape (texts, numbers) with rows of length 1.
             embedder: the name of what embeds, part of the fingerprint.
-            held: messages with their intents (null: out of scope) to calibrate on; without
-                them the model calibrates itself by cross-validation.
+            held: messages with their intents (null: out of scope) to calibrate on, but for
+                those that are trained on; without them the model calibrates itself by
+                cross-validation.
             cost: the share of in-scope messages that `held` may lose to the threshold of scope;
                 by default the threshold balances both kinds.
 
@@ -123,12 +129,7 @@ class IntentModel:
         """
         import numpy as np
 
-        from concertmaster.models.training import (
-            Trained,
-            calibrate,
-            calibrate_on,
-            neighbours_of,
-        )
+        from concertmaster.models.training import Trained, calibrate, calibrate_on
 
         lacking = [name for name, texts in examples.items() if len(texts) < _FEWEST]
         if lacking or not examples:
@@ -143,16 +144,19 @@ class IntentModel:
         every_vector = vectors
         if strange:
             every_vector = np.concatenate([vectors, _vectors(embed, strange)])
-        linear = Linear.fit([*texts, *strange], every_vector, [*labels, *(None for _ in strange)])
-        trained = Trained(linear, neighbours_of(linear, vectors, labels))
-        if held:
-            found = calibrate_on(trained, held, embed, cost)
+        trained = Trained.fit([*texts, *strange], every_vector, [*labels, *(None for _ in strange)])
+        seen = {*texts, *strange}
+        unseen = [(text, name) for text, name in held if text not in seen]
+        if any(name in examples for _, name in unseen):
+            found = calibrate_on(trained, unseen, embed, cost)
         else:
             found = calibrate(texts, vectors, labels, out_of_scope, embed)
         return cls(
-            linear=linear,
+            linear=trained.linear,
             neighbours=trained.neighbours,
+            kernel=trained.kernel,
             scope=found.scope,
+            share=found.share,
             temperature=found.temperature,
             margin=found.margin,
             fingerprint=cls.fingerprint_of(examples, out_of_scope, embedder),
@@ -164,10 +168,15 @@ class IntentModel:
         import numpy as np
 
         vector = _vectors(self._embed, [text])[0]
-        logits, other = self._linear.logits(text, vector)
-        scaled = np.exp((logits - logits.max()) / self._temperature)
+        grams = self._linear.ngrams.features(text)
+        cosines = self._neighbours.cosines(vector)
+        logits, other = self._linear.logits(*grams, vector)
+        mixed = logits
+        if self._kernel is not None:
+            mixed = logits + self._share * self._kernel.scores(*grams, cosines)
+        scaled = np.exp((mixed - mixed.max()) / self._temperature)
         probabilities = scaled / scaled.sum()
-        nearest, best, centre = self._neighbours.signals(vector)
+        nearest, best, centre = self._neighbours.signals(vector, cosines)
         score = self._scope.score((float(logits.max()), other, best, centre))
         if not any(c.isalnum() for c in text):
             score = 0.0
@@ -193,6 +202,7 @@ class IntentModel:
             "names": self._linear.names,
             "vocabulary": self._linear.ngrams.vocabulary,
             "scope": asdict(self._scope),
+            "share": self._share,
             "temperature": self._temperature,
             "margin": self.margin,
         }
@@ -205,6 +215,8 @@ class IntentModel:
             "vectors": self._neighbours.vectors,
             "labels": self._neighbours.labels,
         }
+        if self._kernel is not None:
+            arrays |= {f"kernel_{name}": value for name, value in vars(self._kernel).items()}
         content = io.BytesIO()
         np.savez(content, **arrays)
         half = path.with_name(f".{path.name}.{os.getpid()}")
@@ -244,10 +256,15 @@ class IntentModel:
                     ngrams,
                 )
                 neighbours = Neighbours(stored["vectors"], stored["labels"])
+                parts = [f"kernel_{field.name}" for field in fields(Kernel)]
+                share = float(about["share"])
+                kernel = Kernel(*(stored[part] for part in parts)) if share else None
             return cls(
                 linear=linear,
                 neighbours=neighbours,
+                kernel=kernel,
                 scope=Scope.of(about["scope"]),
+                share=share,
                 temperature=float(about["temperature"]),
                 margin=float(about["margin"]),
                 fingerprint=str(about["fingerprint"]),

@@ -35,27 +35,44 @@ class Linear:
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str], vectors: NDArray[np.float32], labels: Sequence[str | None]
+        cls,
+        ngrams: Ngrams,
+        counted: Any,
+        vectors: NDArray[np.float32],
+        labels: Sequence[str | None],
     ) -> Linear:
-        """Fit the weights to texts; a label of None is that of messages out of scope."""
+        """Fit the weights to texts; a label of None is that of messages out of scope.
+
+        Args:
+            ngrams: the vocabulary.
+            counted: the texts' n-grams, as `Ngrams.counted` returns them.
+            vectors: the texts' vectors.
+            labels: the texts' intents.
+        """
         import numpy as np
 
         names = tuple(sorted({label for label in labels if label is not None}))
         place: dict[str | None, int] = {name: at for at, name in enumerate(names)}
         classes = [place.get(label, len(names)) for label in labels]
-        ngrams = Ngrams.fit(texts)
         size = vectors.shape[1]
         if len(set(classes)) == 1:
             dense = np.zeros((1, size), dtype=np.float32)
             sparse = np.zeros((len(ngrams.vocabulary), 1), dtype=np.float32)
             return cls(names, dense, sparse, np.zeros(1, dtype=np.float32), ngrams)
-        weights = _regress(np.asarray(vectors, dtype=np.float32), _counted(texts, ngrams), classes)
+        weights = _regress(np.asarray(vectors, dtype=np.float32), counted, classes)
         dense, bias, sparse = weights[:size], weights[size], weights[size + 1 :]
         return cls(names, np.ascontiguousarray(dense.T), sparse, bias, ngrams)
 
-    def logits(self, text: str, vector: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """Return the logit of each name, and that of being out of scope (0 if not trained)."""
-        places, weights = self.ngrams.features(text)
+    def logits(
+        self,
+        places: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        vector: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return the logit of each name, and that of being out of scope (0 if not trained).
+
+        `places` and `weights` are a text's n-grams, `vector` is its vector.
+        """
         logits: NDArray[np.float32] = self.dense @ vector + self.bias
         if len(places):
             logits = logits + weights @ self.sparse[places]
@@ -63,31 +80,15 @@ class Linear:
         return logits[:known], float(logits[known]) if len(logits) > known else 0.0
 
     def logits_of(
-        self, texts: Sequence[str], vectors: NDArray[np.float32]
+        self, counted: Any, vectors: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the same for many texts: logits (texts × names), and of being out of scope."""
         import numpy as np
 
-        logits = vectors @ self.dense.T + self.bias + _counted(texts, self.ngrams) @ self.sparse
+        logits = vectors @ self.dense.T + self.bias + counted @ self.sparse
         known = len(self.names)
         other = logits[:, known] if logits.shape[1] > known else np.zeros(len(logits), np.float32)
         return logits[:, :known], other
-
-
-def _counted(texts: Sequence[str], ngrams: Ngrams) -> Any:
-    """Return the texts' n-grams as a sparse matrix (texts × vocabulary)."""
-    import numpy as np
-    from scipy.sparse import csr_matrix
-
-    features = [ngrams.features(text) for text in texts]
-    ends = np.cumsum([0, *(len(places) for places, _ in features)])
-    nothing = np.zeros(0)
-    weights = np.concatenate([nothing, *(weights for _, weights in features)])
-    places = np.concatenate([nothing, *(places for places, _ in features)])
-    return csr_matrix(
-        (weights.astype(np.float32), places.astype(np.int64), ends),
-        shape=(len(texts), len(ngrams.vocabulary)),
-    )
 
 
 def _regress(vectors: NDArray[np.float32], counted: Any, classes: Sequence[int]) -> Any:

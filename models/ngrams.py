@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,3 +77,18 @@ class Ngrams:
         weights *= self.idf[at]
         length = float(np.linalg.norm(weights))
         return at, weights / length if length else weights
+
+    def counted(self, texts: Sequence[str]) -> Any:
+        """Return the features of texts as a sparse matrix (texts × vocabulary). Needs SciPy."""
+        import numpy as np
+        from scipy.sparse import csr_matrix
+
+        features = [self.features(text) for text in texts]
+        ends = np.cumsum([0, *(len(places) for places, _ in features)])
+        nothing = np.zeros(0)
+        weights = np.concatenate([nothing, *(weights for _, weights in features)])
+        places = np.concatenate([nothing, *(places for places, _ in features)])
+        return csr_matrix(
+            (weights.astype(np.float32), places.astype(np.int64), ends),
+            shape=(len(texts), len(self.vocabulary)),
+        )

@@ -22,6 +22,7 @@ __all__ = ["Neighbours", "Scope"]
 
 _WEIGHTS = (1.0, -0.2, 0.4, 0.4)
 _NEAREST = 3
+_PROBED = 16
 _LOST_AT_MOST = 0.13
 _LOST_UNSEEN = 0.05
 
@@ -44,17 +45,31 @@ class Neighbours:
         centres = np.stack([vectors[g].mean(axis=0) for g in groups])
         self._centres = centres / np.linalg.norm(centres, axis=1, keepdims=True)
 
-    def signals(self, vector: Array) -> tuple[float, float, float]:
-        """Return the cosines to the nearest utterance, the best class, the nearest centre."""
+    def cosines(self, vector: Array) -> Array:
+        """Return the cosine of a message to each utterance."""
+        made: Array = self.vectors @ vector
+        return made
+
+    def signals(self, vector: Array, cosines: Array | None = None) -> tuple[float, float, float]:
+        """Return the cosines to the nearest utterance, the best class, the nearest centre.
+
+        The best class is looked for among the 16 whose centres are nearest: comparing the
+        utterances of all would take most of the time where there are many. `cosines` are those
+        of `vector`, if they are known already.
+        """
         import numpy as np
 
-        cosines = np.append(self.vectors @ vector, np.float32(-np.inf))
-        near = cosines[self._rows]
+        known = self.cosines(vector) if cosines is None else cosines
+        central = self._centres @ vector
+        rows, sizes = self._rows, self._sizes
+        if len(rows) > _PROBED:
+            probed = np.argpartition(-central, _PROBED)[:_PROBED]
+            rows, sizes = rows[probed], sizes[probed]
+        near = np.append(known, np.float32(-np.inf))[rows]
         if near.shape[1] > _NEAREST:
             near = np.partition(near, -_NEAREST, axis=1)[:, -_NEAREST:]
         sums = np.where(np.isfinite(near), near, 0).sum(axis=1)
-        best = float((sums / self._sizes).max())
-        return float(cosines.max()), best, float((self._centres @ vector).max())
+        return float(known.max()), float((sums / sizes).max()), float(central.max())
 
 
 @dataclass(frozen=True, kw_only=True)

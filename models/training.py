@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from concertmaster.models.background import BACKGROUND
+from concertmaster.models.kernel import Kernel
 from concertmaster.models.linear import Linear
+from concertmaster.models.ngrams import Ngrams
 from concertmaster.models.scope import Neighbours, Scope
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ __all__ = [
     "Trained",
     "calibrate",
     "calibrate_on",
-    "neighbours_of",
     "sentence_vectors",
 ]
 
@@ -36,6 +37,9 @@ _SEED = 7
 _WRONG_COSTS = 3.0
 _ASKED_AT_MOST = 0.05
 _WIDEST = 0.4
+_SHARES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+_TEMPERATURES = tuple(0.05 * 1.2**step for step in range(25))
+_CHUNK = 512
 
 
 def sentence_vectors(embed: Embed, texts: Sequence[str]) -> Array:
@@ -47,11 +51,13 @@ def sentence_vectors(embed: Embed, texts: Sequence[str]) -> Array:
 class Calibration:
     """What messages tell that the model was not trained on.
 
-    `temperature` divides the logits. `margin` is the lead of the best probability over the
+    `share` is how often the kernel's scores are added to the linear model's logits, and
+    `temperature` divides the sum. `margin` is the lead of the best probability over the
     second below which a question to the author pays.
     """
 
     scope: Scope
+    share: float
     temperature: float
     margin: float
 
@@ -74,7 +80,7 @@ def calibrate(
     heard = _Heard()
     for turn, (train, held, left_out) in enumerate(_rotations(labels)):
         known = [i for i in range(len(out_of_scope)) if i % _ROTATIONS != turn]
-        trained = _trained(
+        trained = Trained.fit(
             [*(texts[i] for i in train), *(out_of_scope[i] for i in known)],
             np.concatenate([vectors[train], given[known]]),
             [*(labels[i] for i in train), *(None for _ in known)],
@@ -119,17 +125,13 @@ class _Heard:
     """What models made of messages that they had not seen, in scope and out of it."""
 
     def __init__(self) -> None:
-        self._inside: list[Array] = []
-        self._right: list[Any] = []
+        self._inside: list[tuple[Seen, Any]] = []
         self._outside: list[Array] = []
         self._weights: list[Any] = []
-        self._logits: list[tuple[Array, int]] = []
 
     def inside(self, seen: Seen, truth: Sequence[int]) -> None:
         """Add messages in scope with the places of their intents."""
-        self._inside.append(seen.signals)
-        self._right.append(seen.logits.argmax(axis=1) == np.array(truth))
-        self._logits += zip(seen.logits, truth, strict=True)
+        self._inside.append((seen, np.array(truth, dtype=np.int64)))
 
     def outside(self, seen: Seen, counts: float) -> None:
         """Add messages out of scope; together they count so much."""
@@ -138,52 +140,69 @@ class _Heard:
 
     def calibration(self, cost: float | None = None) -> Calibration:
         """Return what follows from all of them."""
-        width = self._inside[0].shape[1]
+        share, temperature = _mixture(self._inside)
+        mixed = [(seen.mixed(share), truth) for seen, truth in self._inside]
+        width = self._inside[0][0].signals.shape[1]
         scope = Scope.fit(
-            np.concatenate(self._inside),
-            np.concatenate(self._right),
+            np.concatenate([seen.signals for seen, _ in self._inside]),
+            np.concatenate([logits.argmax(axis=1) == truth for logits, truth in mixed]),
             np.concatenate(self._outside) if self._outside else np.zeros((0, width)),
             np.concatenate(self._weights) if self._weights else np.zeros(0),
             cost=cost,
         )
-        temperature = _temperature(self._logits)
-        margin = _margin(self._logits, temperature)
-        return Calibration(scope=scope, temperature=temperature, margin=margin)
+        rows = [pair for logits, truth in mixed for pair in zip(logits, truth, strict=True)]
+        margin = _margin(rows, temperature)
+        return Calibration(scope=scope, share=share, temperature=temperature, margin=margin)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a model made of messages: signals of scope, and logits, one row a message."""
+    """What a model made of messages: signals of scope, logits, the kernel's scores, a row each."""
 
     signals: Array
     logits: Array
+    scores: Array
+
+    def mixed(self, share: float) -> Array:
+        """Return the logits with so much of the kernel's scores."""
+        return self.logits + np.float32(share) * self.scores
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A linear model with the neighbours among what it was trained on."""
+    """A linear model, the neighbours among what it was trained on, and the kernel over these."""
 
     linear: Linear
     neighbours: Neighbours
+    kernel: Kernel | None
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], vectors: Array, labels: Sequence[str | None]) -> Trained:
+        """Train on texts; those with a label of None are known to the linear model only."""
+        ngrams = Ngrams.fit(texts)
+        counted = ngrams.counted(texts)
+        linear = Linear.fit(ngrams, counted, vectors, labels)
+        named = [at for at, label in enumerate(labels) if label is not None]
+        place = {name: at for at, name in enumerate(linear.names)}
+        classes = [place[str(labels[at])] for at in named]
+        kernel = Kernel.fit(counted[named], vectors[named], classes)
+        return cls(linear, Neighbours(vectors[named], classes), kernel)
 
     def see(self, texts: Sequence[str], vectors: Array) -> Seen:
         """Return what the model makes of many messages."""
-        logits, other = self.linear.logits_of(texts, vectors)
-        near = np.array([self.neighbours.signals(vector)[1:] for vector in vectors])
-        signals = np.column_stack([logits.max(axis=1), other, near.reshape(len(texts), 2)])
-        return Seen(signals.astype(np.float32), logits)
-
-
-def _trained(texts: Sequence[str], vectors: Array, labels: Sequence[str | None]) -> Trained:
-    linear = Linear.fit(texts, vectors, labels)
-    return Trained(linear, neighbours_of(linear, vectors, labels))
-
-
-def neighbours_of(linear: Linear, vectors: Array, labels: Sequence[str | None]) -> Neighbours:
-    """Return the neighbours among the labelled messages, with the linear model's numbering."""
-    named = [(at, label) for at, label in enumerate(labels) if label is not None]
-    places = [linear.names.index(label) for _, label in named]
-    return Neighbours(vectors[[at for at, _ in named]], places)
+        counted = self.linear.ngrams.counted(texts)
+        logits, other = self.linear.logits_of(counted, vectors)
+        scores = np.zeros_like(logits)
+        near = np.zeros((len(texts), 2), dtype=np.float32)
+        for first in range(0, len(texts), _CHUNK):
+            chunk = slice(first, first + _CHUNK)
+            cosines = vectors[chunk] @ self.neighbours.vectors.T
+            pairs = zip(vectors[chunk], cosines, strict=True)
+            near[chunk] = [self.neighbours.signals(*pair)[1:] for pair in pairs]
+            if self.kernel is not None:
+                scores[chunk] = self.kernel.scores_of(counted[chunk], cosines)
+        signals = np.column_stack([logits.max(axis=1), other, near])
+        return Seen(signals.astype(np.float32), logits, scores)
 
 
 def _everyday(vectors: Array, embed: Embed) -> tuple[Sequence[str], Array]:
@@ -213,17 +232,29 @@ def _rotations(labels: Sequence[str]) -> Iterator[tuple[list[int], list[int], li
             yield train, held, [i for i, n in enumerate(labels) if n not in known]
 
 
-def _temperature(logits: Sequence[tuple[Any, int]]) -> float:
-    """Return what to divide logits by, so that probabilities come true (Guo et al., 2017)."""
+def _mixture(heard: Sequence[tuple[Seen, Any]]) -> tuple[float, float]:
+    """Return how much of the kernel's scores to add, and what to divide the logits by.
 
-    def loss(temperature: float) -> float:
-        total = 0.0
-        for row, truth in logits:
-            scaled = row / temperature
-            total += float(np.logaddexp.reduce(scaled) - scaled[truth])
-        return total
+    The former reads most messages rightly and, of those that read as many, makes probabilities
+    come true; the latter makes them come true, by the least cross-entropy (Guo et al., 2017).
+    """
 
-    return min((0.05 * 1.2**step for step in range(25)), key=loss)
+    def judged(share: float) -> tuple[int, float, float, float]:
+        wrong, losses = 0, np.zeros(len(_TEMPERATURES))
+        for seen, truth in heard:
+            logits = seen.mixed(share)
+            wrong += int((logits.argmax(axis=1) != truth).sum())
+            logits -= logits.max(axis=1, keepdims=True)
+            own = logits[np.arange(len(truth)), truth]
+            for at, heat in enumerate(_TEMPERATURES):
+                sums = np.exp(logits / np.float32(heat)).sum(axis=1)
+                losses[at] += float((np.log(sums) - own / heat).sum())
+        best = int(losses.argmin())
+        return wrong, float(losses[best]), share, _TEMPERATURES[best]
+
+    shares = _SHARES if any(seen.scores.any() for seen, _ in heard) else (0.0,)
+    _, _, share, temperature = min(map(judged, shares))
+    return share, temperature
 
 
 def _margin(logits: Sequence[tuple[Any, int]], temperature: float) -> float:

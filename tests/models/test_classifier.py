@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.errors import ConfigError, StorageError
-from concertmaster.models.classifier import IntentModel
+from concertmaster.models.classifier import IntentModel, Scores
 from concertmaster.models.ngrams import Ngrams
 from concertmaster.models.scope import Neighbours
 
@@ -115,6 +115,24 @@ def test_stored_model_answers_the_same(model: IntentModel, tmp_path: Path) -> No
     for text in ("refund my parcel", "what is the weather", ""):
         assert again.predict(text) == model.predict(text)
     assert [p.name for p in path.parent.iterdir()] == ["model.npz"]
+
+
+def test_stored_model_with_a_kernel_answers_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predicted(shares: tuple[float, ...], folder: str) -> list[Scores]:
+        monkeypatch.setattr("concertmaster.models.training._SHARES", shares)
+        model = IntentModel.train(EXAMPLES, STRANGE, embed)
+        model.save(tmp_path / folder)
+        texts = ("refund my parcel", "what is the weather", "")
+        made = [model.predict(text) for text in texts]
+        assert made == [IntentModel.load(tmp_path / folder, embed).predict(t) for t in texts]
+        return made
+
+    # The kernel has its say on what a message wants, and none on whether it is in scope.
+    without, mixed = predicted((0.0,), "without"), predicted((16.0,), "mixed")
+    assert [s.ranked for s in without] != [s.ranked for s in mixed]
+    assert [s.in_scope for s in without] == [s.in_scope for s in mixed]
 
 
 def test_same_utterances_train_the_same_model(model: IntentModel) -> None:
@@ -228,6 +246,31 @@ def test_neighbours_compare_with_utterances_classes_and_centres() -> None:
     assert nearest == pytest.approx(1)
     assert best == pytest.approx((1 + 0.6 + 0) / 3)
     assert centre == pytest.approx(1.6 / math.hypot(1.6, 1.8))
+
+
+def test_best_class_is_found_among_many_and_a_text_is_its_own_nearest() -> None:
+    vectors = np.eye(64, dtype=np.float32)
+    near = Neighbours(vectors, [at // 2 for at in range(64)])
+    for at in (0, 33, 63):
+        nearest, best, centre = near.signals(vectors[at])
+        assert nearest == pytest.approx(1)
+        assert best == pytest.approx(0.5)
+        assert centre == pytest.approx(math.sqrt(0.5))
+
+
+def test_very_many_texts_train_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concertmaster.models.kernel._MOST", 10)
+    model = IntentModel.train(EXAMPLES, (), embed)
+    assert model.predict("track my order").ranked[0][0] == "track"
+
+
+def test_what_was_trained_on_says_nothing_of_how_sure_to_be() -> None:
+    """Messages to calibrate on that the model has seen would make it far too sure of itself."""
+    seen = [(text, name) for name, texts in EXAMPLES.items() for text in texts]
+    itself = IntentModel.train(EXAMPLES, (), embed)
+    held = IntentModel.train(EXAMPLES, (), embed, held=seen)
+    for text in ("track my order", "where is it please"):
+        assert held.predict(text) == itself.predict(text)
 
 
 def test_real_utterances_are_told_apart(shared_data: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from concertmaster.agents.predicting import Prediction, predict
 from concertmaster.agents.task import Task
 from concertmaster.contracts import Principal, canonical
 from concertmaster.errors import WorkspaceError
@@ -30,6 +31,15 @@ class StepRuntime:
     thread: str
     step: str
     data_dir: Path
+    task: Task = field(repr=False, compare=False)
+
+    async def predict(self, need: str, given: Mapping[str, Any]) -> Prediction:
+        """Ask a predictor of `models.yaml` by need; see `concertmaster.agents.predicting`.
+
+        Raises:
+            ModelError: none serves the need, or none gave an answer of its declared form.
+        """
+        return await predict(self.task, need, given)
 
 
 async def run_custom(task: Task) -> dict[str, Any]:
@@ -49,6 +59,7 @@ async def run_custom(task: Task) -> dict[str, Any]:
         thread=task.session.thread,
         step=task.step.id,
         data_dir=task.services.data_dir,
+        task=task,
     )
     data = _checked(task, await _called(task, partial(function, _state(task), runtime)))
     cleaned = task.services.redaction.stored.redact_json(data)

@@ -12,6 +12,7 @@ from concertmaster.contracts import Memory, Message, Principal, Turn
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
 from concertmaster.models.counting import Gauge
+from concertmaster.models.predictor import Predictors
 from concertmaster.policies.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Services:
     spending: Spending | None = None
     embedder: Embedder | None = None
     gauge: Gauge = field(default_factory=Gauge)
+    predictors: Predictors = field(default_factory=Predictors)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,22 @@ __all__ = ["makers_of"]
 
 def makers_of(
     folder: Path, file: ModelsFile, source: Source | None
-) -> tuple[Mapping[str, Callable[[], Any]], list[Problem]]:
-    """Return the functions that make chat models, by `module:function`, and what is wrong."""
-    makers: dict[str, Callable[[], Any]] = {}
+) -> tuple[Mapping[str, Callable[..., Any]], list[Problem]]:
+    """Return the functions that make models, by `module:function`, and what is wrong."""
+    makers: dict[str, Callable[..., Any]] = {}
     problems = []
+    for index, predictor in enumerate(file.predictors):
+        if predictor.use.endswith(".onnx") or predictor.use in makers:
+            continue
+        given = (Path(),) if predictor.file else ()
+        try:
+            function = load_callable(folder, predictor.use)
+            makers[predictor.use] = _checked(function, predictor.use, *given)
+        except ConcertmasterError as error:
+            told = f"predictor {predictor.name!r}: {error.message}"
+            if source is not None:
+                at = ("predictors", index, "use")
+                problems.append(source.problem("predictor", at, told, hint=error.hint))
     for index, entry in enumerate(file.models):
         try:
             spec = declared(entry, folder)
@@ -40,12 +52,14 @@ def makers_of(
     return makers, problems
 
 
-def _checked(function: Callable[..., Any], named: str) -> Callable[[], Any]:
-    hint = f"write def {named.rpartition(':')[2]}(): and return a LangChain chat model"
+def _checked(function: Callable[..., Any], named: str, *given: Path) -> Callable[..., Any]:
+    takes = "file" if given else ""
+    hint = f"write def {named.rpartition(':')[2]}({takes}): and return the model"
     if inspect.iscoroutinefunction(function):
         raise ConfigError(f"{named} is async", hint=hint)
     try:
-        inspect.signature(function).bind()
+        inspect.signature(function).bind(*given)
     except (TypeError, ValueError):
-        raise ConfigError(f"{named} needs arguments", hint=hint) from None
+        told = "does not take exactly the file" if given else "needs arguments"
+        raise ConfigError(f"{named} {told}", hint=hint) from None
     return function

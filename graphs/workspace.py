@@ -47,7 +47,7 @@ class Workspace:
 
     `sources` are the files with their lines, for messages; a workspace built in Python has none.
     `customs` are the callables of custom steps, by the text in `agent:`; `makers` the ones that
-    return chat models, by the text in `use:`.
+    return chat models and predictors, by the text in `use:`.
     """
 
     spec: WorkspaceSpec
@@ -56,7 +56,7 @@ class Workspace:
     policies: Path | None = None
     knowledge: tuple[Path, ...] = ()
     customs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    makers: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    makers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property

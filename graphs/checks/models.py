@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concertmaster.contracts.model import ModelRule
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError
+from concertmaster.graphs.checks.predictors import check_predictors
 from concertmaster.graphs.checks.subject import Place, Subject
 from concertmaster.graphs.problems import Problem
 from concertmaster.models.lack import lack_of
@@ -48,6 +49,7 @@ def check_models(subject: Subject) -> Iterator[Problem]:
         yield from _rule(subject, rule, (_PART, "rules", index), known)
     if sound and file.models:
         yield from _served(subject)
+    yield from check_predictors(subject)
 
 
 def _rule(subject: Subject, rule: ModelRule, at: Place, known: set[str]) -> Iterator[Problem]:

@@ -125,3 +125,43 @@ def test_missing_key_of_a_provider_is_a_warning(monkeypatch: pytest.MonkeyPatch)
     assert (problem.severity, problem.code) == ("warning", "model-key")
     assert problem.hint is not None
     assert "export ANTHROPIC_API_KEY" in problem.hint
+
+
+IDENTITY = bytes.fromhex(
+    "08083a430a100a016e12017022084964656e74697479120567726170685a130a016e120e0a0c0801"
+    "12080a0208010a02080162130a0170120e0a0c080112080a0208010a02080142040a00100d"
+)
+"""An ONNX file with the input n and the output p."""
+
+NETWORK = (
+    "{name: scores, use: score.onnx, input: {type: object, properties: {n: {type: number}},"
+    " required: [n]}, output: {type: object, properties: {p: {type: number}}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "told"),
+    [
+        ("", "", None, ""),
+        ("score.onnx", "text.onnx", "predictor-file", "needs an ONNX file"),
+        ("{p: {type: number}}", "{q: {type: number}}", "predictor-file", "declares the output q"),
+        ("score.onnx", "none.onnx", "predictor-file", "none.onnx, which cannot be read"),
+        ("score.onnx,", f"score.onnx, sha256: '{'0' * 64}',", "predictor-file", "another score"),
+        ("required: [n]", "required: []", "predictor", "n may be left out of its input"),
+        ("properties: {p: {type: number}}", "properties: {}", "predictor", "names no properties"),
+        ("{type: number}}, req", "{type: figure}}, req", "predictor", "is no schema of an object"),
+        ("score.onnx", "chats:needy", "predictor", "chats:needy needs arguments"),
+        ("score.onnx", "'chats:needy', file: f", "predictor-file", "f, which cannot be read"),
+    ],
+)
+def test_predictors_are_looked_at_before_anything_runs(
+    old: str, new: str, code: str | None, told: str
+) -> None:
+    with temporary_workspace("support_desk") as folder:
+        (folder / "chats.py").write_text(CHATS)
+        (folder / "score.onnx").write_bytes(IDENTITY)
+        (folder / "text.onnx").write_text("no network")
+        (folder / "models.yaml").write_text(f"predictors:\n  - {NETWORK.replace(old, new, 1)}\n")
+        problems = [p for p in check(folder) if Path(p.file).name == "models.yaml"]
+    assert [p.code for p in problems] == ([] if code is None else [code]), problems
+    assert all(told in p.message for p in problems)

@@ -164,7 +164,7 @@ def _model(event: AuditEvent, _: Mapping[str, Approval]) -> str:
     data = event.data
     name = str(data.get("model") or "")
     text = event.why if event.why.startswith(name) else f"{name}: {event.why}"
-    if event.type == "model.called":
+    if event.type == "model.called" and "input_tokens" in data:
         text += f", {data.get('input_tokens', 0)} + {data.get('output_tokens', 0)} tokens"
         if data.get("cost"):
             text += f", ${data['cost']:.4f}"

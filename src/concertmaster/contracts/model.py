@@ -15,6 +15,7 @@ __all__ = [
     "ModelEntry",
     "ModelRule",
     "ModelsFile",
+    "PredictorSpec",
     "Preference",
     "PriceSpec",
     "RateSpec",
@@ -115,8 +116,37 @@ class ModelRule(Spec):
         return self
 
 
+class PredictorSpec(Spec):
+    """A classifier or extractor: a model with a declared form of what goes in and comes out.
+
+    `serves` are the needs by which steps ask for it, its name if none is said. `use` is the path of
+    an `.onnx` file, or `module:function` of the workspace, which returns a scikit-learn estimator
+    or any function from a mapping to a mapping; it is given the path of `file` if there is one.
+    `input` and `output` are JSON Schemas of objects; to an estimator the values go in the order of
+    the input's properties. `version` is told in the trail beside the digest of the file; `sha256`
+    is the digest that the file must have.
+    """
+
+    name: Name
+    use: str = Field(min_length=1)
+    serves: tuple[Name, ...] = ()
+    file: str | None = None
+    input: dict[str, JsonValue]
+    output: dict[str, JsonValue]
+    version: str = ""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    clearance: Clearance = "restricted"
+    timeout: Seconds = 2.0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The needs that it serves."""
+        return self.serves or (self.name,)
+
+
 class ModelsFile(Spec):
     """`models.yaml`. Of equals, the model that stands first is asked first."""
 
     models: tuple[ModelEntry, ...] = ()
     rules: tuple[ModelRule, ...] = ()
+    predictors: tuple[PredictorSpec, ...] = ()

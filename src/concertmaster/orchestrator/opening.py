@@ -20,6 +20,7 @@ from concertmaster.graphs.compile import compile_graph
 from concertmaster.graphs.readiness import check
 from concertmaster.graphs.session import Sessions
 from concertmaster.graphs.workspace import Workspace
+from concertmaster.models.predictor import Predictors, load_predictor
 from concertmaster.models.registry import Models
 from concertmaster.orchestrator.arrival import arrive
 from concertmaster.orchestrator.checkpoints import checkpointer
@@ -226,6 +227,7 @@ async def _services(
         trail=trail,
         spending=spending,
         models=await asyncio.to_thread(_models, workspace, options.model),
+        predictors=await asyncio.to_thread(_predictors, workspace),
         knowledge=knowledge,
         classifier=await asyncio.to_thread(
             _classifier, workspace, home, library.embedder if library else options.embedder
@@ -239,6 +241,11 @@ async def _services(
 
 def _models(workspace: Workspace, model: Any) -> Models:
     return Models.of(model, workspace.spec.models, folder=workspace.path, makers=workspace.makers)
+
+
+def _predictors(workspace: Workspace) -> Predictors:
+    declared = workspace.spec.models.predictors
+    return Predictors([load_predictor(p, workspace.path, workspace.makers) for p in declared])
 
 
 def _engine(workspace: Workspace, draft: bool) -> PolicyEngine:

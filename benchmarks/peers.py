@@ -43,7 +43,8 @@ FLIGHTS = {1: 4, 10: 30, 100: 200, 1000: 1000}
 """How many runs are measured with so many in flight."""
 TURNS = (1, 50, 100, 200)
 MODEL_SECONDS = 0.2
-PATIENCE = 300.0
+PATIENCE = 900.0
+"""Seconds that a peer has for one answer; 200 durable turns on a busy disk take minutes."""
 
 Figures = dict[str, dict[str, Any]]
 

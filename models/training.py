@@ -252,8 +252,15 @@ def _mixture(heard: Sequence[tuple[Seen, Any]]) -> tuple[float, float]:
         best = int(losses.argmin())
         return wrong, float(losses[best]), share, _TEMPERATURES[best]
 
+    def right(share: float) -> Any:
+        return np.concatenate([s.mixed(share).argmax(axis=1) == truth for s, truth in heard])
+
     shares = _SHARES if any(seen.scores.any() for seen, _ in heard) else (0.0,)
     _, _, share, temperature = min(map(judged, shares))
+    # Only a gain beyond chance (McNemar's, one standard error) pays for the time it takes.
+    alone, mixed = right(0.0), right(share)
+    if mixed.sum() - alone.sum() <= np.sqrt((alone != mixed).sum()):
+        return 0.0, judged(0.0)[3]
     return share, temperature
 
 

@@ -121,7 +121,8 @@ def test_stored_model_with_a_kernel_answers_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def predicted(shares: tuple[float, ...], folder: str) -> list[Scores]:
-        monkeypatch.setattr("concertmaster.models.training._SHARES", shares)
+        mixture = (shares[0], 1.0)
+        monkeypatch.setattr("concertmaster.models.training._mixture", lambda _: mixture)
         model = IntentModel.train(EXAMPLES, STRANGE, embed)
         model.save(tmp_path / folder)
         texts = ("refund my parcel", "what is the weather", "")

@@ -16,10 +16,10 @@ ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format docs constraints bench-peers clean
+.PHONY: help demo test test-local-model check lint types format docs constraints bench-peers clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY)  ## twelve conversations over the support desk, approvals included
 	@$(BIN)/concertmaster demo
@@ -42,6 +42,10 @@ format: $(READY)  ## format the code and apply the safe repairs
 
 docs: $(READY)  ## write docs/reference.md from the docstrings
 	@$(BIN)/python scripts/reference.py
+
+test-local-model: $(READY)  ## play the support desk with a real, weak model on this machine
+	@$(PIP) xllamacpp
+	@$(BIN)/python scripts/local_model.py $(ARGS)
 
 constraints: $(READY)  ## write constraints.txt from what .venv holds
 	@$(BIN)/python scripts/constraints.py

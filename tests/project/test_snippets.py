@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.spec import (
     IntentsFile,
     PlaybooksFile,
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "workflow.yaml": WorkflowSpec,
     "intents.yaml": IntentsFile,
+    "models.yaml": ModelsFile,
     "playbooks.yaml": PlaybooksFile,
     "principals.yaml": PrincipalsFile,
 }

@@ -83,7 +83,7 @@ def _add_led(
 ) -> None:
     """Add a node from which the supervisor leads on: asked there, or else reached by the edge."""
     builder.add_node(name, leading.led(node))
-    builder.add_conditional_edges(name, leading.edge, {"supervisor": "supervisor"})
+    builder.add_conditional_edges(name, leading.edge(), {"supervisor": "supervisor"})
 
 
 def _add_action_nodes(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -81,16 +81,12 @@ class Leading:
         self._sent_on.add(_task(config))
         return Command(update={**update, "turn": {**changed, **update_of(fields)["turn"]}}, goto=to)
 
-    async def edge(self, state: State, config: RunnableConfig) -> str | list[str]:
-        """Lead to the supervisor, unless the node before sent the run on by itself.
+    def edge(self) -> Runnable[Any, Any]:
+        """Return what leads on from a node to the supervisor, unless it sent the run on itself.
 
         So a state that is written `as_node` goes on like one that the node returned.
         """
-        task = _task(config)
-        if task in self._sent_on:
-            self._sent_on.remove(task)
-            return []
-        return "supervisor"
+        return _Edge(self._sent_on)
 
     def _decide(
         self, turn: Turn, config: RunnableConfig, runtime: Runtime[Context]
@@ -120,6 +116,29 @@ class Leading:
             fields["failed"] = None
         known = hop.to in self.targets or (hop.to == "choose" and self.options)
         return (hop.to if known else "escalate"), fields
+
+
+class _Edge(Runnable[Any, Any]):
+    """Leads to the supervisor, unless the task is among those that sent their run on.
+
+    A function would do. LangGraph runs one in a task of its own and tells the callbacks of its
+    beginning and its end, each in another task, which costs more than a step's other bookkeeping.
+    """
+
+    name = "edge"
+
+    def __init__(self, sent_on: set[str]) -> None:
+        self._sent_on = sent_on
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
+        task = _task(config or {})
+        if task in self._sent_on:
+            self._sent_on.remove(task)
+            return []
+        return "supervisor"
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
+        return self.invoke(input, config)
 
 
 def _hop(decided: Hop | Ask) -> Hop:

@@ -8,7 +8,6 @@ from typing import Any
 
 from concertmaster.contracts.model import PredictorSpec
 from concertmaster.errors import ConfigError
-from concertmaster.models.predictor import columns
 
 __all__ = ["load_onnx"]
 
@@ -45,7 +44,7 @@ def load_onnx(spec: PredictorSpec, file: Path) -> Callable[[dict[str, Any]], dic
         raise ConfigError(f"needs an ONNX file, which {file.name} is not") from None
     inputs = {one.name: _TYPES.get(one.type) for one in session.get_inputs()}
     wanted = _wanted(spec, [one.name for one in session.get_outputs()])
-    names = columns(spec)
+    names = spec.columns
     if None in inputs.values():
         raise ConfigError(f"needs inputs of numbers or text, which {file.name} has not")
     if set(inputs) != set(names) and len(inputs) != 1:

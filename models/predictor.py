@@ -12,7 +12,7 @@ from concertmaster.contracts import Confidentiality
 from concertmaster.contracts.model import PredictorSpec
 from concertmaster.errors import ConfigError
 
-__all__ = ["Predictor", "Predictors", "columns", "file_of", "load_predictor", "whole"]
+__all__ = ["Predictor", "Predictors", "file_of", "load_predictor", "whole"]
 
 Function = Callable[[dict[str, Any]], Any]
 
@@ -109,12 +109,6 @@ def load_predictor(
     return Predictor(spec=spec, function=function, version=version)
 
 
-def columns(spec: PredictorSpec) -> tuple[str, ...]:
-    """Return the names of what goes in, in the declared order."""
-    found = spec.input.get("properties")
-    return tuple(found) if isinstance(found, dict) else ()
-
-
 def _function(spec: PredictorSpec, made: Any) -> Function:
     if hasattr(made, "predict"):
         return lambda given: _estimated(spec, made, given)
@@ -138,7 +132,7 @@ def _written(maker: Callable[..., Any]) -> str:
 
 def _estimated(spec: PredictorSpec, estimator: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Ask a scikit-learn estimator; what it can tell is cut down to what is declared."""
-    row = [given[name] for name in columns(spec)]
+    row = [given[name] for name in spec.columns]
     asked = row if len(row) == 1 and isinstance(row[0], str) else [row]
     label = _plain(estimator.predict(asked)[0])
     told: dict[str, Any] = {"label": label, "value": label}

@@ -9,7 +9,7 @@ from concertmaster.errors import ConfigError
 from concertmaster.graphs.checks.subject import Subject
 from concertmaster.graphs.problems import Problem
 from concertmaster.models.onnx_predictor import load_onnx
-from concertmaster.models.predictor import columns, file_of, whole
+from concertmaster.models.predictor import file_of, whole
 
 __all__ = ["check_predictors"]
 
@@ -33,7 +33,7 @@ def check_predictors(subject: Subject) -> Iterator[Problem]:
                 told = f"{whose}: its {key} is no schema of an object: {fault}"
                 yield subject.error((*at, key), "predictor", told)
         needed = spec.input.get("required")
-        missing = set(columns(spec)) - set(needed if isinstance(needed, list) else ())
+        missing = set(spec.columns) - set(needed if isinstance(needed, list) else ())
         if missing:
             told = f"{whose}: {', '.join(sorted(missing))} may be left out of its input"
             hint = "name every property under required: all of them are given to it"

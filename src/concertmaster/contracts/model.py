@@ -143,6 +143,12 @@ class PredictorSpec(Spec):
         """The needs that it serves."""
         return self.serves or (self.name,)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what goes in, in the declared order."""
+        found = self.input.get("properties")
+        return tuple(found) if isinstance(found, dict) else ()
+
 
 class ModelsFile(Spec):
     """`models.yaml`. Of equals, the model that stands first is asked first."""

@@ -97,7 +97,9 @@ class Breaker:
         usual = min(rules.rest * 2**self.rests, rules.longest)
         pause = usual if rest is None else min(max(rest, 0.0), rules.longest)
         rests = self.rests + 1 if rest is None else self.rests
-        return Breaker(failures=failures, rests=min(rests, 20), until=now + pause)
+        return Breaker(
+            failures=failures, rests=min(rests, 20), until=max(now + pause, self.until or 0.0)
+        )
 
     def abandoned(self) -> Breaker:
         """Return the state after a probe that was given up without telling anything."""

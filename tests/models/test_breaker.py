@@ -51,6 +51,25 @@ def test_provider_that_asks_for_a_rest_gets_it_at_once_within_bounds() -> None:
     assert Breaker().failed(0, RULES, rest=-3).until == 0
 
 
+def test_late_answer_does_not_shorten_a_rest() -> None:
+    assert Breaker().failed(0, RULES, rest=50).failed(1, RULES, rest=2).until == 50
+
+
+def test_answers_that_cannot_be_used_open_it_later_than_failures() -> None:
+    breaker = Breaker().failed(0, RULES).failed(0, RULES)
+    for _ in range(RULES.unusable - 1):
+        breaker = breaker.spoiled(0, RULES)
+        assert breaker.closed
+    assert breaker.failed(0, RULES).closed
+    assert breaker.spoiled(0, RULES).until == RULES.rest
+    assert breaker.succeeded().spoiled(0, RULES).closed
+
+
+def test_probe_whose_answer_cannot_be_used_has_it_rest_again() -> None:
+    probing = broken().admitted(5.0, RULES)
+    assert probing.spoiled(5.0, RULES).until == 15
+
+
 def test_probe_that_never_reports_frees_its_place() -> None:
     probing = broken().admitted(5.0, RULES)
     assert probing.admits(5.0 + RULES.probe)

@@ -206,8 +206,16 @@ async def check_trail(home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "shares"),
-    [(1, (1.0,)), (2, (0.6, 0.6)), (3, (1.0, 0.3)), (4, (0.5, 1.0, 0.2)), (5, (0.0,))],
-    ids=["one-model-that-only-fails", "two-ill", "one-dead-one-ill", "three", "calm"],
+    [
+        (1, (1.0,)),
+        (2, (0.6, 0.6)),
+        (3, (1.0, 0.3)),
+        (4, (0.5, 1.0, 0.2)),
+        (5, (0.0,)),
+        (12, (0.5, 0.5)),
+        (22, (0.7, 0.3)),
+        (14, (0.4, 0.4, 0.4)),
+    ],
 )
 async def test_every_run_ends_as_promised(home: Path, seed: int, shares: tuple[float, ...]) -> None:
     with storm(seed, *shares) as (folder, storms):

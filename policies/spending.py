@@ -23,6 +23,7 @@ from concertmaster.storage import Database, Migration
 
 __all__ = ["MIGRATIONS", "Account", "Held", "Spending"]
 
+# By the columns `thread` and `run`, accounts of a thread that is forgotten go with it.
 MIGRATIONS = (
     Migration(
         room="spending",
@@ -33,8 +34,14 @@ CREATE TABLE spent (
     window TEXT NOT NULL,
     measure TEXT NOT NULL,
     amount REAL NOT NULL,
+    thread TEXT GENERATED ALWAYS AS
+        (CASE WHEN account LIKE 'thread:%' THEN substr(account, 8) END) STORED,
+    run TEXT GENERATED ALWAYS AS
+        (CASE WHEN account LIKE 'run:%' THEN substr(account, 5) END) STORED,
     PRIMARY KEY (account, window, measure)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX spent_by_thread ON spent (thread) WHERE thread IS NOT NULL;
+CREATE INDEX spent_by_run ON spent (run) WHERE run IS NOT NULL;
 CREATE TABLE held (
     id TEXT PRIMARY KEY,
     since TEXT NOT NULL,
@@ -47,7 +54,11 @@ CREATE TABLE granted (
     amount REAL NOT NULL,
     by_whom TEXT NOT NULL,
     reason TEXT NOT NULL,
-    at TEXT NOT NULL
+    at TEXT NOT NULL,
+    thread TEXT GENERATED ALWAYS AS
+        (CASE WHEN account LIKE 'thread:%' THEN substr(account, 8) END) STORED,
+    run TEXT GENERATED ALWAYS AS
+        (CASE WHEN account LIKE 'run:%' THEN substr(account, 5) END) STORED
 ) STRICT
 """,
     ),

@@ -258,3 +258,19 @@ async def test_nobody_grants_what_is_not_theirs_to_grant(
             await grant(desk, given.pop("budget"), given.pop("amount"), **given)
         (account,) = await accounts(desk, "ana")
     assert account.left == 2
+
+
+async def test_accounts_of_a_forgotten_thread_go_with_it(workspace: Path, home: Path) -> None:
+    budgeted(
+        with_people(workspace),
+        "{id: run, of: tool_calls, most: 9}",
+        "{id: thread, of: tool_calls, most: 9, per: thread}",
+        "{id: day, of: tool_calls, most: 9, per: principal}",
+    )
+    async with cm.open(workspace, home=home) as desk:
+        await desk.run(ORDER, principal="ana", thread="t-1")
+        await desk.forget("t-1", by="olga", why="asked to")
+        left = await desk.database.read(
+            lambda c: [row[0] for row in c.execute("SELECT account FROM spent")]
+        )
+    assert left == ["principal:ana"]

@@ -150,6 +150,8 @@ def measures(connection: sqlite3.Connection) -> list[tuple[str, tuple[str, ...]]
     """Return a statement for each table that adds up the bytes of rows, and by which ids."""
     found = []
     for table, columns in keyed(connection).items():
+        if not columns:
+            continue
         rows = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
         size = " + ".join(f'coalesce(length(CAST("{row["name"]}" AS BLOB)), 0)' for row in rows)
         clause = " OR ".join(f'"{c}" IN (SELECT value FROM json_each(?))' for c in columns)

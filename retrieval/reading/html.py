@@ -33,7 +33,7 @@ def read(content: bytes) -> Reading:
     Raises:
         Unreadable: no text can be made of it.
     """
-    import lxml.etree  # type: ignore[import-untyped]
+    import lxml.etree
 
     declared = _CHARSET.search(content[:4096])
     text, note = decode(content, declared[1].decode("ascii") if declared else None)

@@ -117,7 +117,7 @@ def measured(folder: Path, data: Path | None, folds: int) -> Trial:
         # What feedback taught is an utterance, too: nothing is judged by a model that learned it.
         seen = {text for text, _ in rows}
         kept = {name: [t for t in texts if t not in seen] for name, texts in examples.items()}
-        strange = [t for t in strange if t not in seen]
+        strange = tuple(t for t in strange if t not in seen)
         return tried(IntentModel.train(kept, strange, embed), rows)
     console = err()
     bar = iter(

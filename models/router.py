@@ -151,10 +151,12 @@ def rank(
     passed = dict(split.unable)
     candidates: list[_Candidate] = []
     tokens, output = call.tokens, call.output
+    level, needed, bounded = call.confidentiality, tokens + output, call.allowance is not None
     for able in split.able:
         cost = expected(able.price, tokens, output)
         why = blocked.get(able.key) if blocked else None
-        why = why or _beyond(able, call, cost)
+        if why is None and (bounded or able.clearance < level or able.context < needed):
+            why = _beyond(able, call, cost)
         if why is not None:
             passed[able.spec.name] = why
         else:

@@ -99,10 +99,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Connections:
-    """What was opened on one event loop; one model is opened at a time."""
+    """What was opened on one event loop; each model is opened once."""
 
     open: dict[str, Connected] = field(default_factory=dict)
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    opening: dict[str, asyncio.Lock] = field(default_factory=dict)
 
 
 class Models:
@@ -298,13 +298,16 @@ class Models:
             return _given(chat.spec, chat.instance)
         # Connections belong to the event loop on which they were opened.
         here = self._loops.setdefault(asyncio.get_running_loop(), _Connections())
+        # A server that does not say what it serves holds up nobody who asks another one.
+        opening = here.opening.setdefault(chat.name, asyncio.Lock())
         try:
-            async with asyncio.timeout(seconds), here.opening:
+            async with asyncio.timeout(seconds), opening:
                 if chat.name not in here.open:
                     here.open[chat.name] = await connect(chat.spec)
         except TimeoutError:
-            message = f"{chat.name} did not answer within {seconds:g} s"
-            raise ModelUnavailable(message, kind="timeout") from None
+            message = f"{chat.name} did not answer within {seconds:.2g} s"
+            fair = Patience(seconds=seconds, timeout=chat.spec.timeout).fair(seconds)
+            raise ModelUnavailable(message, kind="timeout" if fair else "late") from None
         except ConfigError as error:
             raise ModelUnavailable(error.message, hint=error.hint, kind="denied") from None
         known = here.open[chat.name]

@@ -1,5 +1,7 @@
 """One question to a model that fails in every way: how often it is asked, and what comes of it."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -240,3 +242,26 @@ async def test_stream_that_breaks_off_is_no_answer() -> None:
         assert (await models.complete(choice, ASKED)).text == "One two three."
         error = await failed(server, models, choice)
         assert (error.kind, "broke off before its end" in error.message) == ("malformed", True)
+
+
+async def test_server_that_does_not_say_what_it_serves_holds_up_no_other() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        openai_server(otherwise="Hello.") as server,
+    ):
+        mute = ModelSpec(
+            name="mute", provider="url", base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        )
+        well = ModelSpec(name="well", provider="url", base_url=server.url)
+        models = Models.of([mute, well])
+        first, second = models.choose(ModelNeed(need="chat")).each()
+        hanging = asyncio.create_task(models.complete(first, ASKED, timeout=60))
+        while not models._loops:
+            await asyncio.wait({hanging}, timeout=0.01)
+        assert (await models.complete(second, ASKED, timeout=50)).text == "Hello."
+        assert not hanging.done()
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert models.standings.of("mute").breaker.closed
+        await models.aclose()

@@ -47,6 +47,7 @@ async def exchange(
         messages, tools, schema: the question.
         label: the join of the labels of everything in the messages; None counts as restricted.
         seconds: for all attempts.
+        wait: where the model's rate is reached, wait for a place in that time.
 
     Raises:
         ModelUnavailable: the model is not cleared for what the messages hold.

@@ -112,7 +112,7 @@ def broken(run: cm.Run) -> Iterator[str]:
     judged = [e for e in run.events if e.type == "critic.judged"]
     if run.turn and run.turn.draft and run.status == "answered" and not judged:
         yield "an answer went out that nobody judged"
-    if run.status == "answered" and judged and "pass" not in judged[-1].why:
+    if run.status == "answered" and judged and judged[-1].data["status"] != "pass":
         yield "an answer went out that the critic did not pass"
 
 
@@ -158,7 +158,7 @@ async def played(folder: Path, limit: int | None) -> dict[str, Any]:
                     if event.type == "model.failed":
                         reasons[str(event.data.get("kind"))] += 1
                     if event.type == "critic.judged":
-                        verdicts[event.why.rpartition(" ")[2]] += 1
+                        verdicts[event.data["status"]] += 1
                 print(f"  {scene.id:28} {run.status:16} {what(run)}", file=sys.stderr, flush=True)
         checked = await check_home(desk.database, places_of(home, None, None).read)
     faults += [f"the trail does not verify: {c}" for c in checked if not c.whole]

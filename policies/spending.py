@@ -45,6 +45,8 @@ CREATE INDEX spent_by_run ON spent (run) WHERE run IS NOT NULL;
 CREATE TABLE held (
     id TEXT PRIMARY KEY,
     since TEXT NOT NULL,
+    run TEXT NOT NULL,
+    thread TEXT NOT NULL,
     places TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE granted (
@@ -120,8 +122,14 @@ class Spending:
             places = {limit.place: wanted.get(limit.spec.of, 0.0) for limit in limits}
             stored = [[*place, amount] for place, amount in places.items()]
             connection.execute(
-                "INSERT INTO held (id, since, places) VALUES (?, ?, ?)",
-                (held.id, self._clock().isoformat(), json.dumps(stored)),
+                "INSERT INTO held (id, since, run, thread, places) VALUES (?, ?, ?, ?, ?)",
+                (
+                    held.id,
+                    self._clock().isoformat(),
+                    spender.run,
+                    spender.thread,
+                    json.dumps(stored),
+                ),
             )
             return held
 

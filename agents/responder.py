@@ -196,8 +196,13 @@ def _without_model(task: Task) -> Draft:
     evidence = turn.retrieved.evidence if turn.retrieved else ()
     banned = _unsupported(task)
     # What was found unsupported makes room for the next best.
-    found = extract(turn.subject, evidence, most=MOST + len(banned))
-    return _join([s for s in found if s.text not in banned][:MOST], "extractive")
+    most = MOST + len(banned)
+    found = [s for s in extract(turn.subject, evidence, most=most) if s.text not in banned]
+    if not found and turn.subject != turn.request.resolved:
+        # The part that is worked on may say little ("I need help"); the evidence is on the whole.
+        whole = extract(turn.request.resolved, evidence, most=most)
+        found = [s for s in whole if s.text not in banned]
+    return _join(found[:MOST], "extractive")
 
 
 def _unsupported(task: Task) -> frozenset[str]:

@@ -1,7 +1,15 @@
 import pytest
 
 from concertmaster.agents.responder import compose
-from concertmaster.contracts import Action, ActionResult, Draft, Finding, Sentence, Verdict
+from concertmaster.contracts import (
+    Action,
+    ActionResult,
+    Draft,
+    Finding,
+    Intent,
+    Sentence,
+    Verdict,
+)
 from concertmaster.testing import ScriptedModel, Wait
 
 OPEN = "We open at nine in the morning and close at six."
@@ -31,6 +39,21 @@ async def test_without_a_model_the_sources_own_sentences_answer(task_of, events)
     assert draft.sentences[0].citations[0].document == "doc-2"
     (event,) = await events()
     assert event.data["cited"] == ["doc-2"]
+
+
+async def test_part_that_says_little_is_answered_with_the_whole_message(task_of):
+    intent = Intent(
+        name="hours",
+        in_scope=True,
+        confidence=0.9,
+        method="linear",
+        why="x",
+        owner="front-desk",
+        text="Hi, I need help.",
+    )
+    whole = "Hi, I need help. When do you open in the morning?"
+    draft = await draft_of(task_of(evidence=[CARDS, OPEN], text=whole, intent=intent))
+    assert draft.text == f"{OPEN} [2]"
 
 
 async def test_nothing_found_makes_an_empty_draft(task_of):

@@ -30,7 +30,7 @@ MARK = re.compile(r"\[[A-Za-z][\w\-]{0,63}\]", re.ASCII)
 """What stands in the place of something that was taken out."""
 
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){6}")
-_ROUNDS = 6
+_ROUNDS = 24
 _DEPTH = 200
 _NUMBERS = frozenset({bool, int, float})
 _NESTED = (dict, list, tuple, Mapping)

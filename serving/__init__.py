@@ -1,0 +1,1 @@
+"""Concertmaster as a server: chat protocols, an API, a console for reviewers."""

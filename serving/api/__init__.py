@@ -1,0 +1,1 @@
+"""Threads, runs and approvals over HTTP."""

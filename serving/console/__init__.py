@@ -1,0 +1,1 @@
+"""The console in which people decide approvals, in any browser."""

@@ -1,0 +1,1 @@
+"""Workflows as tools for MCP clients."""

@@ -1,0 +1,1 @@
+"""The protocols of OpenAI that existing chat clients speak."""

@@ -55,6 +55,14 @@ class Trail:
         # Envelopes by id, in order. Made when emitted, so that a flush cannot fail on a value.
         self._buffer: dict[str, Written] = {}
         self._beside: list[Callable[[sqlite3.Connection], None]] = []
+        self._listeners: list[Callable[[AuditEvent], None]] = []
+
+    def on(self, callback: Callable[[AuditEvent], None]) -> None:
+        """Have `callback` told of each event, which may not be stored yet; it must not block.
+
+        It may be called in the stores' thread.
+        """
+        self._listeners.append(callback)
 
     def beside(self, write: Callable[[sqlite3.Connection], None]) -> None:
         """Have `write` run in each transaction in which the trail is stored.
@@ -97,6 +105,8 @@ class Trail:
             type, why=why, actor=actor, run=run, thread=thread, on_behalf_of=on_behalf_of, **data
         )
         self._buffer[event.id] = _written(event)
+        for tell in self._listeners:
+            tell(event)
 
     def event(
         self,
@@ -145,7 +155,14 @@ class Trail:
         for write in self._beside:
             write(connection)
         self.database.after_commit(partial(self._forget, tuple(rows)))
+        if self._listeners:
+            self.database.after_commit(partial(self._tell, events))
         return frozenset(rows)
+
+    def _tell(self, events: Iterable[AuditEvent]) -> None:
+        for event in events:
+            for tell in self._listeners:
+                tell(event)
 
     def _forget(self, ids: Iterable[str]) -> None:
         for id_ in ids:

@@ -51,7 +51,7 @@ from concertmaster.policies.deadlines import lapsed
 from concertmaster.policies.obligations import merge_needs
 from concertmaster.storage import Database
 
-__all__ = ["MIGRATIONS", "Approvals", "satisfies"]
+__all__ = ["MIGRATIONS", "Approvals", "satisfies", "unknown_approval"]
 
 T = TypeVar("T")
 
@@ -397,13 +397,7 @@ class Approvals:
     def _one(self, connection: sqlite3.Connection, id: str) -> Approval:
         found = self._find(connection, id=id)
         if not found:
-            gone = retired(connection, "approval", id)
-            raise ApprovalUnknown(
-                f"approval {str(id)[:40]!r} was settled, and {gone}"
-                if gone
-                else f"there is no approval {str(id)[:40]!r} here",
-                hint="`concertmaster approvals list` shows the pending ones",
-            )
+            raise unknown_approval(id, retired(connection, "approval", id))
         return found[0]
 
     def _void(self, connection: sqlite3.Connection, approval: Approval, why: str) -> AuditEvent:
@@ -461,3 +455,17 @@ def _clean(answer: Answer) -> Answer:
     if isinstance(checked, Respond):
         return checked.model_copy(update={"text": plain_text(checked.text)})
     return checked.model_copy(update={"reason": plain_text(checked.reason)})
+
+
+def unknown_approval(id: object, gone: object = None) -> ApprovalUnknown:
+    """Return the error for an id of which there is no approval, or none for whoever asks.
+
+    Args:
+        id: what was asked for.
+        gone: what became of it, if that is known.
+    """
+    what = f"{str(id)[:40]!r}"
+    return ApprovalUnknown(
+        f"approval {what} was settled, and {gone}" if gone else f"there is no approval {what} here",
+        hint="`concertmaster approvals list` shows the pending ones",
+    )

@@ -24,10 +24,15 @@ ConcertmasterError
 │   └── ToolUncertain      CM501  it stopped without telling whether it took effect
 ├── EffectInDoubt          CM510  whether an effect took place is unknown
 ├── RequestError           CM600  the message cannot be accepted as it is
+│   └── KeyReused          CM601  its idempotency key stands for another message
 ├── ThreadForbidden        CM610  the thread belongs to another principal
+├── ThreadBusy             CM611  a run on the thread has not ended
 ├── UnknownRun             CM620  there is no such run or thread
 ├── UnknownCheckpoint      CM621  a thread has no such state, or not any more
-└── UnknownPrincipal       CM630  nobody here knows this principal
+├── UnknownPrincipal       CM630  nobody here knows this principal
+└── IdentityError          CM700  who is behind a request cannot be told
+    ├── Unauthenticated    CM701  the caller did not prove who it is
+    └── IdentityDown       CM702  what would tell who it is cannot be reached
 
 A message says what happened, to which object, and how to put it right. `code` is stable.
 """
@@ -54,7 +59,10 @@ __all__ = [
     "HomeFenced",
     "HomeReadOnly",
     "HomeVersion",
+    "IdentityDown",
+    "IdentityError",
     "IndexMismatch",
+    "KeyReused",
     "KnowledgeError",
     "ModelError",
     "ModelUnavailable",
@@ -62,9 +70,11 @@ __all__ = [
     "PolicyError",
     "RequestError",
     "StorageError",
+    "ThreadBusy",
     "ThreadForbidden",
     "ToolError",
     "ToolUncertain",
+    "Unauthenticated",
     "UnknownCheckpoint",
     "UnknownPrincipal",
     "UnknownRun",
@@ -250,10 +260,22 @@ class RequestError(ConcertmasterError):
     code = "CM600"
 
 
+class KeyReused(RequestError):
+    """An idempotency key came before, with another message or on another thread."""
+
+    code = "CM601"
+
+
 class ThreadForbidden(ConcertmasterError):
     """The thread belongs to another principal."""
 
     code = "CM610"
+
+
+class ThreadBusy(ConcertmasterError):
+    """A run on the thread has not ended, and the message may not wait for it."""
+
+    code = "CM611"
 
 
 class UnknownRun(ConcertmasterError):
@@ -272,3 +294,31 @@ class UnknownPrincipal(ConcertmasterError):
     """Neither the workspace nor the host knows this principal."""
 
     code = "CM630"
+
+
+class IdentityError(ConcertmasterError):
+    """Who is behind a request cannot be told."""
+
+    code = "CM700"
+
+
+class Unauthenticated(IdentityError):
+    """The caller did not prove who it is.
+
+    `reason` and `about` are for the log: why, and the public id of the key, session or issuer.
+    Neither holds a secret.
+    """
+
+    code = "CM701"
+
+    def __init__(
+        self, message: str, *, reason: str, hint: str | None = None, about: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason, self.about = reason, about
+
+
+class IdentityDown(IdentityError):
+    """What would tell who the caller is cannot be reached; nobody is let in meanwhile."""
+
+    code = "CM702"

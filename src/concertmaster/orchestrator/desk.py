@@ -17,6 +17,7 @@ from concertmaster.contracts import (
     ApprovalNotice,
     AuditEvent,
     Principal,
+    RunRecord,
     StreamEvent,
     plain_text,
 )
@@ -24,7 +25,6 @@ from concertmaster.contracts.events import RunEnded
 from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import (
-    ApprovalError,
     ApprovalUnknown,
     HomeBusy,
     HomeError,
@@ -34,6 +34,7 @@ from concertmaster.errors import (
 )
 from concertmaster.graphs.compile import Graph
 from concertmaster.orchestrator.auditing import Signing
+from concertmaster.orchestrator.background import Background
 from concertmaster.orchestrator.feedback import Correction, FeedbackBook
 from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
@@ -48,7 +49,9 @@ from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments
 from concertmaster.orchestrator.streaming import as_event, text_parts
+from concertmaster.policies.approvals import unknown_approval
 from concertmaster.policies.claims import DEFAULT
+from concertmaster.policies.redaction import Finding
 from concertmaster.storage import Database
 
 if TYPE_CHECKING:
@@ -62,7 +65,8 @@ _LONGEST_REASON = 1000
 class Desk:
     """An opened workspace. Get one from `concertmaster.open`.
 
-    `graph` is an ordinary LangGraph `CompiledStateGraph`.
+    `graph` is an ordinary LangGraph `CompiledStateGraph`. `background` has the runs that go on
+    whoever listens, for servers.
     """
 
     def __init__(
@@ -100,6 +104,14 @@ class Desk:
             services.spec.workflow.retention,
             home=home,
             sign=self._signing.sign,
+        )
+        self.background = Background(
+            home=home,
+            services=services,
+            runs=runs,
+            life=self._life,
+            receive=self._received,
+            record_answer=self._answered,
         )
 
     @property
@@ -170,17 +182,23 @@ class Desk:
             ApprovalUnknown, ApprovalStale, ApprovalForbidden: the answer was refused.
             ApprovalError: it is no answer, too large, or a response without words.
         """
+        async with self.home.busy():
+            decided = await self._answered(approval, answer, principal)
+            record = await self.runs.get(decided.run)
+            if decided.status == "pending":
+                return await self._life.face(record, None)
+            return await self._life.resume(record)
+
+    async def _answered(
+        self, approval: str, answer: Answer, principal: Principal | str
+    ) -> Approval:
         reviewer = self.people.admit(principal)
         _check_id(approval)
         check_answer(answer, self.services.spec.workflow.limits.message)
         clean = redacted_answer(answer, self.services.redaction.stored)
         async with self.home.busy():
-            await self._on_time(approval)
-            decided = await self.services.approvals.decide(approval, clean, reviewer)
-            record = await self.runs.get(decided.run)
-            if decided.status == "pending":
-                return await self._life.face(record, None)
-            return await self._life.resume(record)
+            await self._on_time(approval, reviewer)
+            return await self.services.approvals.decide(approval, clean, reviewer)
 
     async def claim(
         self, approval: str, *, principal: Principal | str, seconds: float = DEFAULT
@@ -202,7 +220,7 @@ class Desk:
         who = self.people.admit(principal)
         _check_id(approval)
         async with self.home.busy():
-            await self._on_time(approval)
+            await self._on_time(approval, who)
             return await self.services.approvals.claim(approval, who, seconds=seconds)
 
     async def release(self, approval: str, *, principal: Principal | str) -> Approval:
@@ -214,7 +232,7 @@ class Desk:
         who = self.people.admit(principal)
         _check_id(approval)
         async with self.home.busy():
-            await self._on_time(approval)
+            await self._on_time(approval, who)
             return await self.services.approvals.release(approval, who)
 
     async def sweep(self) -> list[Run]:
@@ -229,11 +247,17 @@ class Desk:
             await look_again(self.services, self.runs)
             return await self._life.lapse()
 
-    async def _on_time(self, approval: str) -> None:
-        """Let what is over take effect on the thread of an approval before it is answered."""
-        with contextlib.suppress(ApprovalError):
-            there = await self.services.approvals.get(approval)
-            await self._life.lapse(there.thread)
+    async def _on_time(self, approval: str, who: Principal) -> None:
+        """Let what is over take effect on the thread of an approval before it is answered.
+
+        Raises:
+            ApprovalUnknown: there is none of this id, or it is another tenant's.
+        """
+        there = await self.services.approvals.get(approval)
+        asked = await self.runs.get(there.run)
+        if asked.principal.tenant != who.tenant:
+            raise unknown_approval(approval)
+        await self._life.lapse(there.thread)
 
     async def ingest(
         self,
@@ -411,14 +435,24 @@ class Desk:
         thread: str | None,
         progress: Progress | None,
     ) -> Run:
-        who = self.people.admit(principal)
-        limit = self.services.spec.workflow.limits.message
-        message = self.services.redaction.stored.redact(accepted(text, limit))
-        record = received(message.text, who, thread, self.name)
+        record, who, found = self._received(text, principal, thread)
         async with self.home.busy():
             if thread is not None:
                 await self._life.lapse(record.thread)
-            return await self._life.take(record, who, progress, message.found)
+            return await self._life.take(record, who, progress, found)
+
+    def _received(
+        self,
+        text: str,
+        principal: Principal | str,
+        thread: str | None,
+        key: str | None = None,
+    ) -> tuple[RunRecord, Principal, tuple[Finding, ...]]:
+        """Return the record of a message, whose it is, and what was taken out of it."""
+        who = self.people.admit(principal)
+        limit = self.services.spec.workflow.limits.message
+        message = self.services.redaction.stored.redact(accepted(text, limit))
+        return received(message.text, who, thread, self.name, key), who, tuple(message.found)
 
     def on_notice(self, callback: Callable[[Notice], object]) -> None:
         """Have `callback` called when a call takes place of which a policy has people told.
@@ -448,6 +482,7 @@ class Desk:
 
     async def close(self) -> None:
         """Write what is left, and let go of the models' connections."""
+        await self.background.drain(0.0)
         await self._retention.close()
         await self._notifying.close()
         with contextlib.suppress(StorageError, HomeError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from concertmaster.agents.task import Services
@@ -37,6 +37,8 @@ class Lifecycle:
         self._segments = segments
         # The runs that a caller in this process waits for: nobody else takes them up.
         self._attended: set[str] = set()
+        # True while the process goes away: what is cut off then is kept for the next one.
+        self.leaving = False
 
     async def take(
         self,
@@ -44,10 +46,19 @@ class Lifecycle:
         who: Principal,
         progress: Progress | None,
         found: Sequence[Finding] = (),
+        *,
+        stored: Callable[[], object] = lambda: None,
+        alone: bool = False,
     ) -> Run:
         """Store a message and answer it, unless its thread waits; it then stays queued.
 
-        `found` is what was taken out of the message before it became this record.
+        Args:
+            record: the message.
+            who: whose it is.
+            progress: told what happens.
+            found: what was taken out of the message before it became this record.
+            stored: called once the message is stored.
+            alone: refuse it if another run on its thread has not ended.
         """
         self.emit(record, "run.received", f"a message of {len(record.text)} characters")
         if found:
@@ -55,7 +66,8 @@ class Lifecycle:
             self.emit(record, "value.redacted", why, kinds={f.kind: f.count for f in found})
         try:
             self._attended.add(record.id)
-            record = await self._runs.add(record)
+            record = await self._runs.add(record, alone=alone)
+            stored()
             if progress is not None:
                 ids = {"run": record.id, "thread": record.thread}
                 await progress({"kind": "run_started", **ids})
@@ -74,8 +86,8 @@ class Lifecycle:
         await self.drain(record.thread)
         return run
 
-    async def cancel(self, record: RunRecord, reason: str, *, by: str) -> Run:
-        """End a run on request, void its approvals, and go on with its thread."""
+    async def cancel(self, record: RunRecord, reason: str, *, by: str, drain: bool = True) -> Run:
+        """End a run on request and void its approvals; with `drain`, go on with its thread."""
         outcome = Outcome(status="cancelled", text="Cancelled.", cause=reason)
         record = await self._runs.update(
             record.id, status="cancelled", outcome=outcome, unless=tuple(FINAL)
@@ -86,7 +98,8 @@ class Lifecycle:
         active = self._segments.active.get(record.id)
         if active is not None and active is not asyncio.current_task():
             active.cancel()
-        await self.drain(record.thread)
+        if drain:
+            await self.drain(record.thread)
         return await self.face(record, None)
 
     async def lapse(self, thread: str | None = None) -> list[Run]:
@@ -272,6 +285,8 @@ class Lifecycle:
 
     async def _interrupted(self, record: RunRecord) -> None:
         """Cancel what did nothing yet when its caller went away; keep the rest for recovery."""
+        if self.leaving:
+            return
         with contextlib.suppress(HomeFenced, UnknownRun):
             await self._cancelled(record)
 

@@ -11,16 +11,18 @@ from concertmaster.contracts import (
     Principal,
     RunRecord,
     canonical,
+    digest,
     new_id,
     now,
     plain_text,
 )
-from concertmaster.errors import ApprovalError, ConfigError, RequestError
+from concertmaster.errors import ApprovalError, ConfigError, KeyReused, RequestError
 from concertmaster.policies.redaction import Redactor, in_words
 
-__all__ = ["accepted", "check_answer", "received", "redacted_answer"]
+__all__ = ["accepted", "check_answer", "received", "redacted_answer", "repeated"]
 
 _ID_LIMIT = 128
+_KEY_LIMIT = 255
 _ARGUMENTS_LIMIT = 64 * 1024
 
 
@@ -48,6 +50,33 @@ def _bounded(length: int, limit: int) -> None:
         raise RequestError(
             f"the message has {length} characters, more than the {limit} allowed",
             hint="shorten it, or raise limits.message in workflow.yaml",
+        )
+
+
+def _ids(key: str, who: Principal, workspace: str) -> tuple[str, str]:
+    if not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT or not key.isprintable():
+        raise RequestError(
+            "an idempotency key has 1 to 255 printable characters", hint="a random UUID is one"
+        )
+    own = digest({"key": key, "principal": who.id, "tenant": who.tenant, "workspace": workspace})
+    drawn = own.rpartition(":")[2]
+    return f"run-{drawn[:24]}", f"thread-{drawn[24:48]}"
+
+
+def repeated(there: RunRecord, again: RunRecord) -> None:
+    """Refuse a key that came with something else before.
+
+    Args:
+        there: the run that it brought about.
+        again: the record that it would be now.
+
+    Raises:
+        KeyReused: message or thread are not the same.
+    """
+    if (there.text, there.thread) != (again.text, again.thread):
+        raise KeyReused(
+            "this idempotency key came before with another message or thread",
+            hint="take a new key for each message",
         )
 
 
@@ -106,20 +135,26 @@ def _size(arguments: Any) -> int:
         return 0  # No plain JSON: the approvals' own check says so.
 
 
-def received(text: str, who: Principal, thread: Any, workspace: str) -> RunRecord:
+def received(
+    text: str, who: Principal, thread: Any, workspace: str, key: str | None = None
+) -> RunRecord:
     """Return the record of a message on a thread, on a new one if `thread` is None.
+
+    With an idempotency key, the ids follow from it and from whose it is.
 
     Raises:
         ConfigError: the thread id is none.
+        RequestError: the key is none.
     """
-    chosen = new_id("thread") if thread is None else thread
+    run, fresh = (new_id("run"), new_id("thread")) if key is None else _ids(key, who, workspace)
+    chosen = fresh if thread is None else thread
     if not isinstance(chosen, str) or not 0 < len(chosen) <= _ID_LIMIT or not chosen.isprintable():
         raise ConfigError(
             "a thread id has 1 to 128 printable characters", hint="leave it out for a new one"
         )
     stamp = now().isoformat()
     return RunRecord(
-        id=new_id("run"),
+        id=run,
         thread=chosen,
         workspace=workspace,
         principal=who,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from pydantic import ValidationError
 
 from concertmaster.audit import Trail
 from concertmaster.audit.retired import retired
 from concertmaster.contracts import Outcome, Principal, RunRecord, Status, now
-from concertmaster.errors import StorageError, ThreadForbidden, UnknownRun
+from concertmaster.errors import (
+    KeyReused,
+    StorageError,
+    ThreadBusy,
+    ThreadForbidden,
+    UnknownRun,
+)
 from concertmaster.storage import Database, Migration
 
 __all__ = ["MIGRATIONS", "Runs", "ThreadRecord"]
@@ -52,24 +59,42 @@ class Runs:
     def __init__(self, database: Database, trail: Trail) -> None:
         self._database = database
         self._trail = trail
+        self._listeners: list[Callable[[str], None]] = []
 
-    async def add(self, record: RunRecord) -> RunRecord:
+    def on(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` told the id of each run whose status changed, in the stores' thread."""
+        self._listeners.append(callback)
+
+    async def add(self, record: RunRecord, *, alone: bool = False) -> RunRecord:
         """Store a new run; its thread is made on its first message and then belongs to its owner.
+
+        Args:
+            record: the run.
+            alone: refuse it if another run on its thread has not ended.
 
         Returns:
             The run, `running` if nothing on its thread comes before it, else `queued`.
 
         Raises:
             ThreadForbidden: the thread belongs to another principal.
+            ThreadBusy: another run on the thread has not ended, and this one is to be alone.
+            KeyReused: there is a run of this id.
         """
 
         def work(connection: sqlite3.Connection) -> RunRecord:
             _own(connection, record)
+            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (record.id,)).fetchone():
+                raise KeyReused("the same key came twice at once", hint="send it once more")
             busy = connection.execute(
                 "SELECT 1 FROM runs WHERE thread = ?"
                 " AND status IN ('queued', 'running', 'awaiting_review') LIMIT 1",
                 (record.thread,),
             ).fetchone()
+            if busy and alone:
+                raise ThreadBusy(
+                    f"a run on thread {record.thread!r} has not ended",
+                    hint="wait for it, decide what it waits for, or cancel it",
+                )
             stored = record.model_copy(update={"status": "queued" if busy else "running"})
             connection.execute(
                 "INSERT INTO runs (id, thread, status, updated, record) VALUES (?, ?, ?, ?, ?)",
@@ -109,9 +134,28 @@ class Runs:
                 (changed.status, changed.updated, _dump(changed), run),
             )
             self._trail.store(connection)
+            if self._listeners:
+                self._database.after_commit(partial(self._tell, run))
             return changed
 
         return await self._database.write(work)
+
+    def _tell(self, run: str) -> None:
+        for tell in self._listeners:
+            tell(run)
+
+    async def there(self, run: str) -> RunRecord | None:
+        """Return a run, or None if there never was one of this id.
+
+        Raises:
+            UnknownRun: it was erased or removed.
+        """
+
+        def work(connection: sqlite3.Connection) -> RunRecord | None:
+            known = connection.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone()
+            return _load(connection, run) if known or retired(connection, "run", run) else None
+
+        return await self._database.look(work)
 
     async def get(self, run: str) -> RunRecord:
         """Return a run.

@@ -117,7 +117,7 @@ async def ask(
             asking.known = False
         except Exception as error:
             failure = read_failure(error, time.time())
-            asking.known = asking.known and failure.kind != "timeout"
+            asking.known = asking.known and failure.kind not in ("timeout", "too_large")
         pause = _pause(asking, failure, patience)
         if pause is None or pause >= deadline - time.monotonic():
             raise _error(opened, asking, failure)

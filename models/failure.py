@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concertmaster.contracts.failure import ModelFailure
+from concertmaster.models.bounded import TooLarge, Unreadable
 from concertmaster.models.reply import Declined, Malformed
 from concertmaster.models.waiting import retry_after
 
@@ -20,6 +21,7 @@ _NEVER = frozenset({501, 505})
 _KEY = frozenset({401, 402, 403})
 _BEYOND = ("length", "size", "window", "exceed", "too long", "maximum", "too many")
 _UNREACHABLE = ("Connection", "ConnectError", "TransportError", "NetworkError", "ProtocolError")
+_WRAPPED = 8
 _SHAPE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
@@ -54,6 +56,9 @@ def read_failure(error: Exception, now: float) -> Failure:
         return Failure(kind="malformed", told=told, wrong=str(error))
     if isinstance(error, NotImplementedError):
         return Failure(kind="refused", told="cannot be given tools", tools=True)
+    read = _read_only(error)
+    if read is not None:
+        return read
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ContextOverflowError" in names:
         return _too_long()
@@ -68,6 +73,17 @@ def read_failure(error: Exception, now: float) -> Failure:
     return _unexpected(error, names)
 
 
+def _read_only(error: BaseException | None) -> Failure | None:
+    """Return the failure of a body that was not read to its end; libraries may wrap the error."""
+    for _ in range(_WRAPPED):
+        if isinstance(error, TooLarge):
+            return Failure(kind="too_large", told=str(error))
+        if isinstance(error, Unreadable):
+            return Failure(kind="malformed", told=str(error))
+        error = error.__cause__ if error is not None else None
+    return None
+
+
 def _unexpected(error: Exception, names: set[str]) -> Failure:
     told = f"failed ({type(error).__name__})"
     if "LengthFinishReasonError" in names:
@@ -76,6 +92,10 @@ def _unexpected(error: Exception, names: set[str]) -> Failure:
         return Failure(kind="malformed", told=told, wrong=wrong)
     if "ContentFilterFinishReasonError" in names:
         return Failure(kind="declined", told="stopped its answer at a content filter")
+    if "JSONDecodeError" in names:
+        return Failure(
+            kind="malformed", told="answered no JSON; is its URL that of a model server?"
+        )
     if isinstance(error, _SHAPE) or "APIResponseValidationError" in names:
         return Failure(kind="malformed", told=told)
     return Failure(kind="broken", told=told, again=True)
@@ -85,6 +105,9 @@ def _of_status(status: int, error: Exception, now: float) -> Failure:
     if status in _KEY:
         told = f"refused the key (HTTP {status}); check the API key in the environment"
         return Failure(kind="denied", told=told)
+    if status < 400:
+        told = f"sends on to another address (HTTP {status}); declare that one if you trust it"
+        return Failure(kind="missing", told=told)
     if status == 404:
         return Failure(kind="missing", told="does not know this model or address (HTTP 404)")
     if status == 429 and _code(error) == "insufficient_quota":
@@ -122,7 +145,7 @@ def _status(error: Exception) -> int | None:
         getattr(error, "code", None),
         _amazon(response),
     ):
-        if isinstance(found, int) and not isinstance(found, bool) and 400 <= found <= 599:
+        if isinstance(found, int) and not isinstance(found, bool) and 300 <= found <= 599:
             return int(found)
     return None
 

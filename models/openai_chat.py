@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.contracts import Usage
+from concertmaster.contracts.failure import AVAILABILITY, UNUSABLE
 from concertmaster.errors import ModelUnavailable
+from concertmaster.models.bounded import clients as bounded_clients
+from concertmaster.models.failure import read_failure
 from concertmaster.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat", "open_chat"]
 
+_LONGEST_NAME = 500
 _REASONING = re.compile(r"^(o\d|gpt-5)")
 
 
@@ -49,14 +55,9 @@ async def open_chat(spec: ModelSpec, key: str | None = None) -> OpenAIChat:
     key = key or spec.api_key()
     openai = await asyncio.to_thread(importlib.import_module, "openai")
     langchain_openai = await asyncio.to_thread(importlib.import_module, "langchain_openai")
-    # A proxy that the environment names is no way to a server on this machine.
-    trust_env = not spec.local
-    clients = (
-        openai.DefaultHttpxClient(trust_env=trust_env),
-        openai.DefaultAsyncHttpxClient(trust_env=trust_env),
-    )
+    clients = bounded_clients(openai, spec)
     try:
-        model = spec.model or await _served(openai, spec, key, clients[1])
+        model = spec.model or await _served(spec, key, clients[1])
         kind = langchain_openai.ChatOpenAI
         chat = (_by_schema(kind) if spec.structured == "schema" else kind)(
             model=model,
@@ -94,18 +95,43 @@ def _by_schema(kind: type[BaseChatModel]) -> type[BaseChatModel]:
     return BySchema
 
 
-async def _served(openai: Any, spec: ModelSpec, key: str, client: Any) -> str:
-    asking = openai.AsyncOpenAI(
-        base_url=spec.base_url, api_key=key, http_client=client, max_retries=0
-    )
+async def _served(spec: ModelSpec, key: str, client: Any) -> str:
+    """Return the first model that a server lists, read as plain JSON: the list may be long."""
     try:
-        listed = await asking.models.list()
-        names = [str(model.id) for model in listed.data or ()]
+        answer = await client.get(
+            f"{spec.base_url}/models", headers={"authorization": f"Bearer {key}"}
+        )
+        answer.raise_for_status()
+        listed = _json(answer)
     except Exception as error:
+        failure = read_failure(error, time.time())
+        # Whatever the reason is: a server that cannot be opened cannot serve.
+        told_of = failure.kind in AVAILABILITY | UNUSABLE
         raise ModelUnavailable(
-            f"{spec.name} does not say which models it serves ({type(error).__name__})",
-            hint="start the server, or name the model: URL#MODEL",
+            f"{spec.name} does not say which models it serves: it {failure.told}",
+            hint="start the server, correct its URL, or name the model: URL#MODEL",
+            kind=failure.kind if told_of else None,
+            spent=Usage(),
+            rest=failure.rest,
         ) from None
+    entries = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(entries, list):
+        raise ModelUnavailable(
+            f"{spec.name} does not say which models it serves: it answered something else",
+            hint="is it an OpenAI-compatible server? correct its URL, or name the model: URL#MODEL",
+        )
+    names = [one["id"] for one in entries if isinstance(one, dict) and _is_name(one.get("id"))]
     if not names:
         raise ModelUnavailable(f"{spec.name} serves no model", hint="name one: URL#MODEL")
-    return names[0]
+    return str(names[0])
+
+
+def _json(answer: Any) -> Any:
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_name(found: Any) -> bool:
+    return isinstance(found, str) and 0 < len(found) <= _LONGEST_NAME

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.errors import ConfigError, ModelUnavailable
+from concertmaster.models.bounding import bound_afterwards, bounded_settings
 from concertmaster.models.lack import lack_of
 from concertmaster.models.providers import PROVIDERS
 from concertmaster.models.spec import ModelSpec
@@ -20,13 +21,19 @@ __all__ = ["ProviderChat", "open_provider"]
 
 @dataclass(frozen=True)
 class ProviderChat:
-    """An opened model; its library keeps the connections."""
+    """An opened model; what else it holds open its library closes with its clients."""
 
     chat: BaseChatModel
     model: str
+    clients: tuple[Any, ...] = ()
 
     async def aclose(self) -> None:
-        """Close nothing: these libraries close their connections with their clients."""
+        """Close the connections that were made for it."""
+        for client in self.clients:
+            if hasattr(client, "aclose"):
+                await client.aclose()
+            else:
+                client.close()
 
 
 async def open_provider(spec: ModelSpec) -> ProviderChat:
@@ -40,17 +47,17 @@ async def open_provider(spec: ModelSpec) -> ProviderChat:
     if lack is not None:
         raise ConfigError(f"{spec.name} {lack.what}", hint=lack.fix)
     try:
-        chat = await asyncio.to_thread(_made, spec)
+        chat, clients = await asyncio.to_thread(_made, spec)
     except Exception as error:
         # Its words may hold the key.
         raise ModelUnavailable(
             f"{spec.name} cannot be made: {spec.provider}'s library raised {type(error).__name__}",
             hint="look at its options and credentials; `concertmaster models test` asks it",
         ) from None
-    return ProviderChat(chat, spec.model or "")
+    return ProviderChat(chat, spec.model or "", clients)
 
 
-def _made(spec: ModelSpec) -> BaseChatModel:
+def _made(spec: ModelSpec) -> tuple[BaseChatModel, tuple[Any, ...]]:
     init_chat_model = importlib.import_module("langchain.chat_models").init_chat_model
     settings: dict[str, Any] = dict(spec.options)
     known = _fields(spec)
@@ -61,8 +68,9 @@ def _made(spec: ModelSpec) -> BaseChatModel:
         settings.setdefault("max_tokens", spec.output)
     if spec.own_key and "api_key" in known:
         settings["api_key"] = spec.api_key()
+    clients = bounded_settings(spec, known, settings)
     made: BaseChatModel = init_chat_model(spec.model, model_provider=spec.provider, **settings)
-    return made
+    return made, clients or bound_afterwards(spec, made)
 
 
 def _fields(spec: ModelSpec) -> frozenset[str]:

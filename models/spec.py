@@ -13,7 +13,15 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from concertmaster.contracts import Confidentiality, Record
-from concertmaster.contracts.model import Ability, ModelEntry, PriceSpec, RateSpec, Structured, Tier
+from concertmaster.contracts.model import (
+    REPLY_BYTES,
+    Ability,
+    ModelEntry,
+    PriceSpec,
+    RateSpec,
+    Structured,
+    Tier,
+)
 from concertmaster.errors import ConfigError
 from concertmaster.models.providers import PROVIDERS
 
@@ -35,7 +43,8 @@ class ModelSpec(Record):
     serves first; the file of provider `gguf`, the `module:function` of provider `workspace`.
     `clearance` is the most confidential data that may be sent to it. `context` and `output` are in
     tokens, `latency` and `timeout` in seconds; null is not known, or no bound. `own_key` tells
-    that the workspace itself names the variable of the key; `structured` how data are asked for.
+    that the workspace itself names the variable of the key; `structured` how data are asked for;
+    `reply_bytes` is how much of one reply is read at most, after unpacking.
     """
 
     name: str
@@ -57,6 +66,7 @@ class ModelSpec(Record):
     options: dict[str, Any] = Field(default_factory=dict)
     own_key: bool = False
     structured: Structured = "tool"
+    reply_bytes: int = REPLY_BYTES
 
     @property
     def local(self) -> bool:
@@ -169,6 +179,7 @@ def declared(entry: ModelEntry, folder: Path | None = None) -> ModelSpec:
         options=entry.options,
         own_key=entry.key is not None,
         structured=entry.structured or named.structured,
+        reply_bytes=entry.reply_bytes,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from concertmaster.contracts.failure import AVAILABILITY
+from concertmaster.contracts.failure import AVAILABILITY, UNUSABLE
 from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.breaker import CLOSED, Breaker, BreakerRules
 
@@ -140,7 +140,7 @@ class Standings:
             error.kind is None and isinstance(error, ModelUnavailable)
         ):
             self.failed(key, rest=error.rest)
-        elif error.kind == "malformed":
+        elif error.kind in UNUSABLE:
             self.spoiled(key)
         else:
             self.left(key)

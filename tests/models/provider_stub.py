@@ -1,4 +1,4 @@
-"""Loopback servers that speak the protocols of Anthropic and of Ollama, one answer each."""
+"""Loopback servers that speak the protocols of Anthropic, Ollama and Azure, one answer each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from concertmaster.testing import Flood
+from concertmaster.testing.flood import pour
+
 
 @dataclass
 class Stub:
@@ -20,6 +23,11 @@ class Stub:
     text: str = "Hello there."
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    flood: Flood | None = None
+    poured: int = 0
+
+    def count(self, size: int) -> None:
+        self.poured += size
 
 
 @contextmanager
@@ -34,8 +42,17 @@ def provider_stub(**settings: Any) -> Iterator[Stub]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             stub.asked.append(body)
             stub.headers.append({k.lower(): v for k, v in self.headers.items()})
+            if stub.flood is not None:
+                pour(self, stub.flood, stub.count)
+                return
+            if stub.status == 307:
+                self.send_response(307)
+                self.send_header("location", f"{stub.url}/elsewhere")
+                self.end_headers()
+                return
             answers = {"/v1/messages": _anthropic, "/api/chat": _ollama}
-            self._send(stub.status, answers[self.path.partition("?")[0]](stub, body))
+            answer = answers.get(self.path.partition("?")[0], _openai)
+            self._send(stub.status, answer(stub, body))
 
         def _send(self, status: int, lines: list[dict[str, Any]]) -> None:
             sent = "\n".join(json.dumps(line) for line in lines).encode()
@@ -91,5 +108,19 @@ def _ollama(stub: Stub, body: dict[str, Any]) -> list[dict[str, Any]]:
             "done_reason": "stop",
             "prompt_eval_count": 9,
             "eval_count": 3,
+        }
+    ]
+
+
+def _openai(stub: Stub, body: dict[str, Any]) -> list[dict[str, Any]]:
+    message = {"role": "assistant", "content": stub.text}
+    return [
+        {
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
         }
     ]

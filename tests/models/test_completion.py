@@ -28,16 +28,8 @@ from concertmaster.testing import (
     openai_server,
 )
 
-SCHEMA = {
-    "title": "route",
-    "type": "object",
-    "properties": {"to": {"enum": ["a", "b"]}},
-    "required": ["to"],
-}
-TOOL = {
-    "type": "function",
-    "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}},
-}
+from .conftest import SCHEMA, TOOL  # noqa: TID252
+
 ASKED = [{"role": "user", "content": "Hi"}]
 
 
@@ -89,7 +81,7 @@ def standing(models: Models) -> tuple[int, int]:
         (Drop(), "unreachable", 4),
         (fault("cut"), "unreachable", 4),
         (Garbage(), "malformed", 2),
-        (fault("endless"), "malformed", 2),
+        (fault("endless"), "too_large", 1),
         (Ended("Half an ans", "length"), "malformed", 2),
         (Ended("Half an ans", "content_filter"), "declined", 1),
         (Say(""), "malformed", 2),
@@ -101,6 +93,7 @@ async def test_only_what_can_succeed_is_asked_again(step: Any, kind: str, asked:
         error = await failed(server, models, choice)
         assert (error.kind, len(server.requests)) == (kind, asked)
         counted = {"refused": (0, 0), "too_long": (0, 0), "declined": (0, 0), "malformed": (0, 1)}
+        counted["too_large"] = (0, 1)
         assert standing(models) == counted.get(kind, (1, 0))
 
 

@@ -11,6 +11,7 @@ from concertmaster.models import Choice, Models
 from concertmaster.testing import (
     Call,
     Drop,
+    Flood,
     Garbage,
     Hang,
     OpenAIServer,
@@ -18,16 +19,7 @@ from concertmaster.testing import (
     openai_server,
 )
 
-SCHEMA = {
-    "title": "route",
-    "type": "object",
-    "properties": {"to": {"enum": ["a", "b"]}},
-    "required": ["to"],
-}
-TOOL = {
-    "type": "function",
-    "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}},
-}
+from .conftest import SCHEMA, TOOL  # noqa: TID252
 
 
 @asynccontextmanager
@@ -72,6 +64,33 @@ async def test_server_that_lists_nothing_is_told() -> None:
             await models.complete(choice, "Hi")
 
 
+@pytest.mark.parametrize(
+    ("path", "models", "told"),
+    [
+        ("/nothing", ("m",), r"serves: it does not know this model or address \(HTTP 404\)"),
+        ("", Flood("until_closed", 500), "serves: it answered something else"),
+    ],
+)
+async def test_base_url_that_is_no_model_server_is_told_with_the_fix(
+    path: str, models: Any, told: str
+) -> None:
+    async with openai_server(models=models) as server:
+        wrong = Models.of(server.url + path)
+        with pytest.raises(ModelUnavailable, match=told) as caught:
+            await wrong.complete(wrong.choose(ModelNeed(need="chat")), "Hi")
+        await wrong.aclose()
+    assert "URL#MODEL" in (caught.value.hint or "")
+    assert "correct its URL" in (caught.value.hint or "")
+
+
+async def test_page_instead_of_an_answer_is_told() -> None:
+    page = Garbage("<html>Welcome to nginx!</html>")
+    async with served(otherwise=page, model="#m") as (_, models, choice):
+        with pytest.raises(ModelError, match="answered no JSON") as caught:
+            await models.complete(choice, "Hi")
+    assert (caught.value.kind, "nginx" in str(caught.value)) == ("malformed", False)
+
+
 async def test_key_goes_only_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -110,7 +129,7 @@ async def test_server_that_refuses_tools_is_asked_in_words() -> None:
         (Status(503), ModelUnavailable, r"overloaded or broken \(HTTP 503\)", 2),
         (Status(400), ModelError, r"refused the request \(HTTP 400\)", 1),
         (Drop(), ModelUnavailable, "cannot be reached", 2),
-        (Garbage(), ModelError, "failed", 2),
+        (Garbage(), ModelError, "answered no JSON", 2),
         (Garbage("{}"), ModelError, "failed|cannot be used", 2),
     ],
 )

@@ -15,21 +15,17 @@ from genai_prices import Usage, calc_price
 from concertmaster.contracts import Confidentiality
 from concertmaster.contracts.model import ModelEntry, ModelsFile
 from concertmaster.contracts.spec import ModelNeed
-from concertmaster.errors import ConfigError, ModelUnavailable
+from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models import Choice, Models, parse_model
 from concertmaster.models.lack import lack_of
 from concertmaster.models.providers import PROVIDERS
 from concertmaster.models.registry import declared
+from concertmaster.testing import Flood
 
+from .conftest import SCHEMA  # noqa: TID252
 from .provider_stub import provider_stub  # noqa: TID252
 
 HELLO = [{"role": "user", "content": "Hi"}]
-SCHEMA = {
-    "title": "route",
-    "type": "object",
-    "properties": {"to": {"enum": ["a", "b"]}},
-    "required": ["to"],
-}
 CLAUDE = "claude-sonnet-5-5"
 
 
@@ -181,6 +177,51 @@ async def test_ollama_is_asked_in_its_protocol() -> None:
             reply = await models.complete(choice, HELLO)
     assert (reply.text, reply.usage.input_tokens) == ("Good day.", 9)
     assert stub.asked[0]["model"] == "llama3.2:1b"
+
+
+AZURE = {"api_version": "2024-10-21", "azure_deployment": "m"}
+BOUNDED = [
+    ("anthropic", CLAUDE, "ANTHROPIC_API_KEY", "base_url", {}),
+    ("ollama", "llama3.2:1b", None, "base_url", {}),
+    ("azure_openai", "gpt-4o", "AZURE_OPENAI_API_KEY", "azure_endpoint", AZURE),
+]
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "sk-test")
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(("provider", "model", "_key", "where", "more"), BOUNDED)
+async def test_reply_of_a_provider_is_cut_off_while_it_is_read(
+    provider: str, model: str, _key: str, where: str, more: Any
+) -> None:
+    with provider_stub() as stub:
+        entry = {"use": f"{provider}:{model}", "options": {where: stub.url, **more}}
+        async with desk_models(**entry) as (models, choice):
+            assert (await models.complete(choice, HELLO)).text == "Hello there."
+            for way in ("chunked", "gzip"):
+                stub.flood, stub.poured = Flood(way), 0
+                with pytest.raises(ModelError, match="sent more than 4194304 bytes") as caught:
+                    await models.complete(choice, HELLO)
+                assert caught.value.kind == "too_large"
+                assert stub.poured < 20_000_000
+    assert len(stub.asked) == 3
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(("provider", "model", "_key", "where", "more"), BOUNDED)
+async def test_prompt_is_not_sent_on_to_where_a_server_redirects(
+    provider: str, model: str, _key: str, where: str, more: Any
+) -> None:
+    with provider_stub(status=307) as stub:
+        entry = {"use": f"{provider}:{model}", "options": {where: stub.url, **more}}
+        async with desk_models(**entry) as (models, choice):
+            with pytest.raises(ModelUnavailable, match="sends on to another address") as caught:
+                await models.complete(choice, HELLO)
+    assert (caught.value.kind, len(stub.asked)) == ("missing", 1)
 
 
 async def test_option_that_the_library_refuses_is_told_by_kind_and_not_by_its_words(

@@ -11,17 +11,9 @@ from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
 from concertmaster.models import Chat, Choice, Models, ModelSpec
 from concertmaster.testing import Call, ScriptedModel, Wait
 
+from .conftest import SCHEMA, TOOL  # noqa: TID252
+
 NEED = ModelNeed(need="chat")
-SCHEMA = {
-    "title": "route",
-    "type": "object",
-    "properties": {"to": {"enum": ["a", "b"]}},
-    "required": ["to"],
-}
-TOOL = {
-    "type": "function",
-    "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}},
-}
 
 
 def spec(name: str, **declared: Any) -> ModelSpec:

@@ -71,6 +71,21 @@ async def test_next_model_plans_where_the_first_fails(
     assert first.data["kind"] is not None
 
 
+@pytest.mark.parametrize("kind", ["endless", "flood", "bomb"])
+async def test_reply_of_ten_megabytes_is_in_the_trail_and_asked_for_once(
+    planning: Path, home: Path, refunds: Any, kind: Any
+) -> None:
+    with openai_server(otherwise=fault(kind)) as server:
+        model = [served(server, latency=0.1, attempts=4), well(REFUND)]
+        async with cm.open(planning, home=home, model=model) as desk:
+            run = await desk.run(ASK, principal="ana", thread="t")
+        assert len(server.requests) == len(events(run, "model.failed"))
+    assert (run.status, refunds()) == ("answered", [(1042, 2000)])
+    first = events(run, "model.failed")[0]
+    assert (first.data["model"], first.data["kind"]) == ("ill", "too_large")
+    assert "more than 4194304 bytes" in first.why
+
+
 @pytest.mark.parametrize("kind", sorted(SPEAKING))
 async def test_whole_answers_that_are_wrong_move_no_money(
     planning: Path, home: Path, refunds: Any, kind: Any

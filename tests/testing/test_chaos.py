@@ -2,12 +2,13 @@ import json
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from http.client import IncompleteRead
 from typing import Any
 
 import pytest
 
-from concertmaster.testing import FAULTS, Call, OpenAIServer, Storm, fault, openai_server
+from concertmaster.testing import FAULTS, Call, Flood, OpenAIServer, Storm, fault, openai_server
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -73,6 +74,30 @@ def test_body_breaks_off_after_half_of_what_was_announced() -> None:
 def test_endless_answer_is_ten_megabytes() -> None:
     with openai_server(fault("endless")) as server:
         assert len(post(server)[1]) > 10_000_000
+
+
+@pytest.mark.parametrize("way", ["plain", "until_closed"])
+def test_flood_pours_as_much_as_it_is_told(way: Any) -> None:
+    with openai_server(Flood(way, 3_000_000)) as server:
+        assert len(post(server)[1]) == 3_000_000
+        assert server.poured >= 3_000_000
+
+
+def test_flood_without_length_breaks_off() -> None:
+    with openai_server(fault("flood")) as server, pytest.raises(IncompleteRead) as caught:
+        post(server)
+    assert len(caught.value.partial) == 64 * 2**20
+
+
+def test_bomb_is_small_until_it_is_unpacked() -> None:
+    with openai_server(Flood("gzip", 3_000_000)) as server:
+        body = json.dumps({"messages": asked()}).encode()
+        request = urllib.request.Request(f"{server.url}/chat/completions", data=body)
+        with OPENER.open(request, timeout=30) as response:
+            assert response.headers["content-encoding"] == "gzip"
+            packed = response.read()
+    assert len(packed) < 10_000
+    assert len(zlib.decompress(packed, 31)) == 3_000_000
 
 
 def test_calls_that_are_spoiled_are_those_of_the_answer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["AVAILABILITY", "UNASKED", "ModelFailure"]
+__all__ = ["AVAILABILITY", "UNASKED", "UNUSABLE", "ModelFailure"]
 
 ModelFailure = Literal[
     "unreachable",  # no connection, or it broke off
@@ -18,6 +18,7 @@ ModelFailure = Literal[
     "too_long",  # more tokens than the model holds
     "declined",  # a content filter, or the model refuses to answer
     "malformed",  # an answer that cannot be used, also after it was asked for again
+    "too_large",  # a reply larger than is read; it was cut off
     "resting",  # its breaker is open; it was not asked
     "limited",  # its declared rate is reached; it was not asked
 ]
@@ -27,6 +28,9 @@ AVAILABILITY: frozenset[ModelFailure] = frozenset(
     {"unreachable", "timeout", "overloaded", "broken", "denied", "missing"}
 )
 """Those that say that the model cannot serve at present, whatever it is asked."""
+
+UNUSABLE: frozenset[ModelFailure] = frozenset({"malformed", "too_large"})
+"""Those at which it answered, but with nothing that can be used."""
 
 UNASKED: frozenset[ModelFailure] = frozenset({"resting", "limited"})
 """Those at which no request was sent."""

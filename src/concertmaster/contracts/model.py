@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from concertmaster.contracts.written import Name, Seconds, Spec
 
 __all__ = [
+    "REPLY_BYTES",
     "Ability",
     "Clearance",
     "ModelEntry",
@@ -28,6 +29,10 @@ Ability = Literal["chat", "plan", "judge", "route"]
 Preference = Literal["cost", "latency", "quality"]
 Clearance = Literal["public", "internal", "restricted"]
 Structured = Literal["tool", "schema"]
+
+REPLY_BYTES = 4 * 2**20
+"""How much of one reply is read if nothing is declared: an answer that may be used has at most
+200,000 characters, which JSON writes in up to 1.2 MB, and tool calls besides."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|key|token|secret|password|credentials?)($|_)(?!id)", re.I)
 
@@ -62,6 +67,7 @@ class ModelEntry(Spec):
     `options` are settings of a LangChain provider's class, such as `{temperature: 0}`, or the
     `threads` for a file; no key belongs there. `structured` says how data are asked for: by a tool
     that has to be called, or by a schema of the answer, for servers that do not heed the former.
+    `reply_bytes` is how much of one reply is read at most, after unpacking.
     """
 
     name: Name
@@ -80,6 +86,7 @@ class ModelEntry(Spec):
     attempts: int = Field(default=2, ge=1, le=10)
     options: dict[str, JsonValue] = Field(default_factory=dict)
     structured: Structured | None = None
+    reply_bytes: int = Field(default=REPLY_BYTES, ge=4096)
 
     @field_validator("options")
     @classmethod

@@ -16,6 +16,7 @@ from concertmaster.testing.script import (
     Cut,
     Drop,
     Ended,
+    Flood,
     Garbage,
     Hang,
     Say,
@@ -45,6 +46,8 @@ Fault = Literal[
     "no_choices",  # a body without an answer
     "no_content",  # an answer with neither text nor calls
     "endless",  # 10 MB of text
+    "flood",  # a body without length and, for all that a client can tell, without end
+    "bomb",  # a small body that unpacks to 64 MB
     "cut_off",  # the text stops at the model's limit
     "filtered",  # a content filter stopped it
     "wrong_tool",  # a call of a tool that does not exist
@@ -117,6 +120,8 @@ _STEPS: Mapping[Fault, Step] = {
     "no_choices": Garbage('{"choices": []}'),
     "no_content": Garbage(_EMPTY),
     "endless": Say("x" * _ENDLESS),
+    "flood": Flood("chunked"),
+    "bomb": Flood("gzip"),
     "cut_off": Ended("You have 30 days from", "length"),
     "filtered": Ended("You have 30", "content_filter"),
     "wrong_tool": Call(_NO_TOOL, {"order_id": 1}),

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from concertmaster.errors import ModelError
 
@@ -18,6 +18,7 @@ __all__ = [
     "Drop",
     "Ended",
     "Fail",
+    "Flood",
     "Garbage",
     "Give",
     "Hang",
@@ -134,7 +135,21 @@ class Ended:
     reason: str = "length"
 
 
-Answer = Say | Calls | Give | Fail | Status | Hang | Drop | Garbage | Cut | Ended
+@dataclass(frozen=True)
+class Flood:
+    """Send a body of so many bytes, far more than anybody reads; a server only.
+
+    `plain` announces its length, `short` a much smaller one. `chunked` breaks off without an end,
+    `until_closed` ends with the connection. `gzip` is small until it is unpacked. `headers` come
+    instead of a body.
+    """
+
+    way: Literal["plain", "short", "chunked", "until_closed", "gzip", "headers"] = "chunked"
+    size: int = 64 * 2**20
+    status: int = 200
+
+
+Answer = Say | Calls | Give | Fail | Status | Hang | Drop | Garbage | Cut | Ended | Flood
 """A step brought into its plain form; waiting is told apart."""
 
 Step: TypeAlias = (

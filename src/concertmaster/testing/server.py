@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from concertmaster.testing.flood import pour
 from concertmaster.testing.script import (
     Answer,
     Calls,
@@ -18,6 +19,7 @@ from concertmaster.testing.script import (
     Drop,
     Ended,
     Fail,
+    Flood,
     Garbage,
     Give,
     Hang,
@@ -54,7 +56,9 @@ class ServedRequest:
 
 
 def openai_server(
-    *steps: Step, otherwise: Step | None = None, models: Sequence[str] = ("scripted-model",)
+    *steps: Step,
+    otherwise: Step | None = None,
+    models: Sequence[str] | Flood = ("scripted-model",),
 ) -> OpenAIServer:
     """Return a server to be used with `with` or `async with`.
 
@@ -62,19 +66,20 @@ def openai_server(
         steps: one answer for each chat request, in order; see `concertmaster.testing.script`.
             Functions get the request's messages as a list of mappings.
         otherwise: the answer once the steps have run out; else that is an HTTP 500.
-        models: what `/v1/models` lists.
+        models: what `/v1/models` lists, or a flood.
 
     >>> with openai_server("Hello.") as server:
     ...     server.url.startswith("http://127.0.0.1:")
     True
     """
-    return OpenAIServer(Script(steps, otherwise), tuple(models))
+    listed = models if isinstance(models, Flood) else tuple(models)
+    return OpenAIServer(Script(steps, otherwise), listed)
 
 
 class OpenAIServer:
     """The running server: `url` ends in `/v1`; `requests` are those that came in so far."""
 
-    def __init__(self, script: Script, models: tuple[str, ...]) -> None:
+    def __init__(self, script: Script, models: tuple[str, ...] | Flood) -> None:
         self._script = script
         self._models = models
         self._http: _HTTP | None = None
@@ -92,6 +97,11 @@ class OpenAIServer:
     def requests(self) -> tuple[ServedRequest, ...]:
         """Every request so far, in order."""
         return tuple(self._requests)
+
+    @property
+    def poured(self) -> int:
+        """How many bytes of floods went out so far; sockets hold some that nobody read."""
+        return self._http.poured if self._http is not None else 0
 
     @property
     def remaining(self) -> int:
@@ -138,11 +148,16 @@ class _HTTP(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(
-        self, script: Script, models: tuple[str, ...], requests: list[ServedRequest]
+        self, script: Script, models: tuple[str, ...] | Flood, requests: list[ServedRequest]
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script, self.models, self.requests = script, models, requests
         self.stopping = threading.Event()
+        self.poured = 0
+
+    def count(self, size: int) -> None:
+        """Count what is poured."""
+        self.poured += size
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that go away early are part of what is tested."""
@@ -161,6 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._record({})
         if self.path.rstrip("/") != "/v1/models":
             self._send(404, _error("there is nothing here"))
+            return
+        if isinstance(self.server.models, Flood):
+            self._pour(self.server.models)
             return
         listed = [
             {"id": name, "object": "model", "created": 0, "owned_by": "test"}
@@ -203,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.stopping.wait(duration)
             case Garbage(text):
                 self._send_text(200, text)
+            case Flood():
+                self._pour(answer)
             case Drop() if not body.get("stream"):
                 self.connection.shutdown(socket.SHUT_RDWR)
             case Cut(text) if not body.get("stream"):
@@ -230,6 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
             self.wfile.write(b"data: [DONE]\n\n")
+
+    def _pour(self, flood: Flood) -> None:
+        pour(self, flood, self.server.count)
 
     def _refuse(self, status: Status) -> None:
         after = status.retry_after

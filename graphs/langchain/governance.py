@@ -16,7 +16,9 @@ from concertmaster.graphs.langchain.asking import Attempts
 from concertmaster.graphs.langchain.background import Background
 from concertmaster.graphs.langchain.clearing import Clearing
 from concertmaster.graphs.langchain.describing import argument_names, toolbox_of
-from concertmaster.graphs.langchain.passage import drive, drive_async, passage
+from concertmaster.graphs.langchain.driving import Driver
+from concertmaster.graphs.langchain.flushing import Flushing
+from concertmaster.graphs.langchain.passage import passage
 from concertmaster.graphs.langchain.passing import Passing, Refused
 from concertmaster.graphs.langchain.proposed import Proposed, messages_of
 from concertmaster.graphs.langchain.reading import Reader, Words
@@ -63,8 +65,10 @@ class Governance:
         self.toolbox = toolbox
         self.attempts = Attempts()
         self._reader = Reader(toolbox, words)
-        self.clearing = Clearing(gate, toolbox, self._reader, stores)
         self.background = Background()
+        self.driver = Driver(self.background, stores)
+        flushing = Flushing(stores.trail, self.background)
+        self.clearing = Clearing(gate, toolbox, self._reader, stores, flushing)
         self._stores = stores
         self._resolve = resolve
         self._arguments = {name: frozenset(t.schema()["properties"]) for name, t in toolbox.items()}
@@ -124,7 +128,7 @@ class Governance:
         def run(passing: Passing) -> Any:
             return execute(_exactly(request, passing))
 
-        return drive(passage(self, proposed), run, self.background)
+        return self.driver.drive(passage(self, proposed), run)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Awaitable[Any]]
@@ -139,7 +143,7 @@ class Governance:
         async def run(passing: Passing) -> Any:
             return await execute(_exactly(request, passing))
 
-        return await drive_async(passage(self, proposed), run, self.background)
+        return await self.driver.drive_async(passage(self, proposed), run)
 
     def _decides(self, tool: Any) -> bool:
         """Tell whether a tool puts its calls to this governance itself, as `governed` makes it."""

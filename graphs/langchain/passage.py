@@ -1,13 +1,8 @@
-"""The way of one call through the gate, the same for sync and async callers.
-
-The way is a generator: it yields what has to be done, and is sent what came of it. Two small
-drivers do it, one that waits and one that awaits.
-"""
+"""The way of one call through the gate, the same for sync and async callers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import ToolMessage
@@ -17,11 +12,11 @@ from pydantic import ValidationError
 
 from concertmaster.errors import ToolError, ToolUncertain
 from concertmaster.graphs.langchain.asking import CannotAsk, request_of
+from concertmaster.graphs.langchain.driving import Run, Step, Steps, There
 from concertmaster.graphs.langchain.passing import (
     Asked,
     Cleared,
     Entered,
-    Passing,
     Refused,
     Replayed,
     Told,
@@ -31,21 +26,9 @@ from concertmaster.graphs.langchain.proposed import Proposed
 from concertmaster.graphs.langchain.results import recorded, redacted, refusal, replayed, told
 
 if TYPE_CHECKING:
-    from concertmaster.graphs.langchain.background import Background
     from concertmaster.graphs.langchain.governance import Governance
 
-__all__ = ["Run", "Steps", "drive", "drive_async", "passage"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Run the tool now with exactly these arguments."""
-
-    passing: Passing
-
-
-Step = Run | Coroutine[Any, Any, Any]
-Steps = Generator[Step, Any, Any]
+__all__ = ["passage"]
 
 
 def passage(governance: Governance, proposed: Proposed) -> Steps:
@@ -57,10 +40,10 @@ def passage(governance: Governance, proposed: Proposed) -> Steps:
     """
     passing = governance.fitted(proposed)
     if isinstance(passing, Refused):
-        yield governance.clearing.refuse(proposed, passing.reasons)
+        yield from governance.clearing.refuse(proposed, passing.reasons)
         return refusal(proposed, passing.reasons)
     while True:
-        entered: Entered = yield governance.clearing.enter(passing)
+        entered: Entered = yield from governance.clearing.enter(passing)
         match entered:
             case Cleared():
                 return (yield from _run(governance, entered))
@@ -85,13 +68,13 @@ def _reviewed(governance: Governance, waiting: Waiting) -> Generator[Step, Any, 
         attempt = governance.attempts.current()
     except CannotAsk:
         why = "it needs a reviewer, and here is no graph with a checkpointer that could wait"
-        unasked: Refused = yield clearing.refuse_for_good(passing, (why,))
+        unasked: Refused = yield There(clearing.refuse_for_good(passing, (why,)))
         return unasked
     asked = waiting.asked
     mine = _open(asked, waiting)
     new = False
     if mine is None:
-        new, asked = yield clearing.ask(passing, waiting.approval)
+        new, asked = yield There(clearing.ask(passing, waiting.approval))
         mine = _open(asked, waiting)
     if mine is None:
         return Refused(("its review could not be asked for",))
@@ -99,10 +82,11 @@ def _reviewed(governance: Governance, waiting: Waiting) -> Generator[Step, Any, 
     value = attempt.answer(position, lambda n: request_of(asked[n].approval))
     if new:
         # A value that was there before anybody asked answers another question.
-        yield clearing.taken(passing, position)
+        yield There(clearing.taken(passing, position))
         return None
     reviewer = passing.proposed.acting.reviewer
-    refused: Refused | None = yield clearing.answered(waiting, position, value, reviewer)
+    answered = clearing.answered(waiting, position, value, reviewer)
+    refused: Refused | None = yield There(answered)
     return refused
 
 
@@ -123,22 +107,22 @@ def _run(governance: Governance, cleared: Cleared) -> Steps:
     except GeneratorExit:
         raise  # whoever drives this is gone: the call stays begun, and so in doubt
     except GraphBubbleUp:
-        yield clearing.finish(passing, "paused")
+        yield from clearing.finish(passing, "paused")
         raise
     except ToolUncertain as error:
-        yield clearing.finish(passing, "in_doubt" if passing.tool.consequential else "failed")
+        yield from clearing.finish(passing, "in_doubt" if passing.tool.consequential else "failed")
         return told(proposed, error.message, status="error")
     except ToolError as error:
-        yield clearing.finish(passing, "failed", None, error.message)
+        yield from clearing.finish(passing, "failed", None, error.message)
         return told(proposed, error.message, status="error")
     except BaseException as error:
         certain = isinstance(error, ToolException | ValidationError)
         unsure = passing.tool.consequential and not certain
-        yield clearing.finish(passing, "in_doubt" if unsure else "failed")
+        yield from clearing.finish(passing, "in_doubt" if unsure else "failed")
         raise
     result = redacted(result, cleared.duties)
     failed = isinstance(result, ToolMessage) and result.status == "error"
-    yield clearing.finish(passing, "failed" if failed else "done", recorded(result))
+    yield from clearing.finish(passing, "failed" if failed else "done", recorded(result))
     return result
 
 
@@ -153,38 +137,3 @@ def _catch_up(governance: Governance, cleared: Cleared) -> None:
     if mine:
         attempt = governance.attempts.current()
         attempt.answer(max(mine), lambda n: request_of(cleared.asked[n].approval))
-
-
-def drive(steps: Steps, run: Callable[[Passing], Any], background: Background) -> Any:
-    """Go the way and wait for each step."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                done = run(step.passing) if isinstance(step, Run) else background.wait(step)
-            except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        return end.value
-
-
-async def drive_async(
-    steps: Steps, run: Callable[[Passing], Awaitable[Any]], background: Background
-) -> Any:
-    """Go the way and await each step."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                if isinstance(step, Run):
-                    done = await run(step.passing)
-                else:
-                    done = await background.join(step)
-            except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        return end.value

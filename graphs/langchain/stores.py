@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from concertmaster import audit
 from concertmaster.audit import Trail
@@ -31,15 +33,28 @@ _IN_MEMORY = Path(":memory:")
 class _InMemory(Database):
     """A database whose work takes microseconds, and so is done where it is asked for."""
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._one = threading.Lock()
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async with self.writing:
-            return self._write(work)
+        return self.write_here(work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return self._read(work)
+        with self._one:
+            return self._read(work)
 
     async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return self._read(work)
+        return await self.read(work)
+
+    def write_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do what `write` does in the caller's thread; no two at once."""
+        with self._one:
+            return self._write(work)
+
+    def close(self) -> None:
+        with self._one:
+            super().close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +70,27 @@ class Stores:
     def durable(self) -> bool:
         """Whether what is stored outlasts the process."""
         return self.database.path != _IN_MEMORY
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, from any thread, and wait for it."""
+        if isinstance(self.database, _InMemory):
+            return self.database.write_here(work)
+        return self.database.submit(work).result()
+
+    async def awrite(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, from any event loop.
+
+        Whoever is cancelled meanwhile goes on once it is known what was written.
+        """
+        if isinstance(self.database, _InMemory):
+            return self.database.write_here(work)
+        written = asyncio.wrap_future(self.database.submit(work))
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            await asyncio.wait({written})
+            written.exception()
+            raise
 
 
 def open_stores(home: Path | None, workspace: str) -> Stores:

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 from concertmaster.contracts import new_id
 from concertmaster.errors import ToolError
 from concertmaster.graphs.langchain.describing import argument_names, as_langchain
-from concertmaster.graphs.langchain.passage import drive, drive_async, passage
+from concertmaster.graphs.langchain.passage import passage
 from concertmaster.graphs.langchain.passing import Passing
 from concertmaster.graphs.langchain.proposed import Proposed
 from concertmaster.graphs.langchain.results import given
@@ -121,7 +121,7 @@ class GovernedTool(BaseTool):
             return self._inner.invoke(_call(passing, injected, tool_call_id), config)
 
         steps = passage(self.governance, proposed)
-        return _shown(drive(steps, run, self.governance.background), tool_call_id)
+        return _shown(self.governance.driver.drive(steps, run), tool_call_id)
 
     async def arun(
         self,
@@ -140,7 +140,7 @@ class GovernedTool(BaseTool):
             return await self._inner.ainvoke(_call(passing, injected, tool_call_id), config)
 
         steps = passage(self.governance, proposed)
-        return _shown(await drive_async(steps, run, self.governance.background), tool_call_id)
+        return _shown(await self.governance.driver.drive_async(steps, run), tool_call_id)
 
     def _run(self, *_: Any, **__: Any) -> Any:
         raise ToolError(f"{self.name} is governed: call it with `invoke`, not with `_run`")

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -161,6 +161,22 @@ class Database:
         loop = asyncio.get_running_loop()
         async with self.writing:
             return await loop.run_in_executor(self._thread, self._write, work, claim)
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Hand a `write` over from any thread or event loop, and return what tells of its end.
+
+        For a file to which nothing in this process writes but through this object: it does not
+        hold `writing`, which belongs to one event loop. Work is done in the order in which it was
+        handed over; what was begun is finished.
+
+        Raises:
+            StorageError: the file was closed.
+        """
+        claim = self.fence.claim() if self.fence else None
+        try:
+            return self._thread.submit(self._write, work, claim)
+        except RuntimeError:
+            raise StorageError(f"{self.path} was closed") from None
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads."""

@@ -1,8 +1,9 @@
 """One question to one model: bounded, repeated where that can help, its reply checked.
 
 A request that failed for a passing reason is repeated, `attempts` times in all. Besides, an answer
-that cannot be used is asked for again once, with what was wrong with it, and a server that refuses
-tools is asked without them. Whatever fails in the end, fails with its kind.
+that cannot be used is asked for again once, with what was wrong with it; data then by a schema that
+binds the answer, where the model takes one. A server that refuses tools or a schema is asked
+without them. Whatever fails in the end, fails with its kind.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from concertmaster.contracts import Usage
 from concertmaster.contracts.failure import AVAILABILITY
-from concertmaster.contracts.model import PriceSpec
+from concertmaster.contracts.model import PriceSpec, Structured
 from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.failure import Failure, read_failure
 from concertmaster.models.prices import priced
@@ -39,16 +40,27 @@ __all__ = ["Opened", "Patience", "Question", "ask"]
 _FAIR = 2.0
 _EXPECTED = 3.0
 
+_Way = Literal["tool", "schema", "words"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A chat model ready to be asked, with the names under which people and price lists know it."""
+    """A chat model ready to be asked, with the names under which people and price lists know it.
+
+    `structured` says how it is asked for data first.
+    """
 
     chat: BaseChatModel
     name: str
     model: str | None
     provider: str | None
     price: PriceSpec | None = None
+    structured: Structured = "tool"
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether it speaks OpenAI's protocol, in which a schema may bind the whole answer."""
+        return any(kind.__name__ == "BaseChatOpenAI" for kind in type(self.chat).__mro__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +86,15 @@ class Patience:
 
 @dataclass
 class _Asking:
-    """What has become of a question so far. `known` is False once an attempt's cost is not."""
+    """What has become of a question so far.
+
+    `way` is how data are asked for, `schema` whether a schema may bind them. `known` is False once
+    an attempt's cost is not.
+    """
 
     question: Question
-    by_tool: bool
+    way: _Way
+    schema: bool
     usage: ModelUsage = field(default_factory=lambda: ModelUsage(cost=0.0))
     answers: int = 0
     failures: int = 0
@@ -104,7 +121,7 @@ async def ask(
         ModelUnavailable: it cannot serve at present, whatever it is asked.
         ModelError: it took too long, refused, or answered what cannot be used.
     """
-    asking = _Asking(question, by_tool=question.schema is not None)
+    asking = _asking(opened, question)
     deadline = time.monotonic() + patience.seconds
     while True:
         left = deadline - time.monotonic()
@@ -125,6 +142,13 @@ async def ask(
             await asyncio.sleep(pause)
 
 
+def _asking(opened: Opened, question: Question) -> _Asking:
+    if question.schema is None:
+        return _Asking(question, "words", schema=False)
+    way: _Way = "schema" if opened.structured == "schema" and opened.takes_schema else "tool"
+    return _Asking(question, way, schema=opened.takes_schema)
+
+
 class _Late(Exception):
     """An attempt that had no answer in its time."""
 
@@ -138,7 +162,7 @@ async def _answer(opened: Opened, asking: _Asking, patience: Patience, left: flo
     bound = left if patience.timeout is None else min(patience.timeout, left)
     try:
         async with asyncio.timeout(bound) as scope:
-            chat = _bound(opened.chat, asking.question, asking.by_tool)
+            chat = _bound(opened.chat, asking.question, asking.way)
             return await chat.ainvoke(asking.question.messages)
     except TimeoutError:
         if not scope.expired():
@@ -154,9 +178,12 @@ async def _answer(opened: Opened, asking: _Asking, patience: Patience, left: flo
 
 def _pause(asking: _Asking, failure: Failure, patience: Patience) -> float | None:
     """Note a failure, and return how long to wait before asking again; None to give up."""
-    if failure.tools and asking.by_tool:
-        asking.by_tool = False
-        asking.question = asking.question.in_words()
+    if failure.tools and asking.way != "words":
+        asking.schema = asking.schema and asking.way != "schema"
+        asking.way = "words"
+        # After a repair the form is in words already.
+        if not asking.repaired:
+            asking.question = asking.question.in_words()
         return 0.0
     if failure.kind == "malformed":
         if asking.repaired:
@@ -164,7 +191,7 @@ def _pause(asking: _Asking, failure: Failure, patience: Patience) -> float | Non
         asking.repaired = True
         if failure.wrong is not None:
             asking.question = asking.question.repaired(failure.wrong)
-            asking.by_tool = False
+            asking.way = "schema" if asking.schema else "words"
         return 0.0
     asking.failures += 1
     if not failure.again or asking.failures >= patience.attempts:
@@ -195,11 +222,13 @@ def _priced(opened: Opened, spent: ModelUsage) -> ModelUsage:
     return priced(spent, model=opened.model, provider=opened.provider, price=opened.price)
 
 
-def _bound(chat: BaseChatModel, question: Question, by_tool: bool) -> Any:
+def _bound(chat: BaseChatModel, question: Question, way: _Way) -> Any:
     if question.tools:
         return chat.bind_tools([dict(tool) for tool in question.tools])
-    if question.schema is None or not by_tool:
+    if way == "words":
         return chat
+    if way == "schema":
+        return chat.bind(response_format=question.response_format())
     return chat.bind_tools([question.form()], tool_choice=question.schema_name)
 
 

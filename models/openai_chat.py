@@ -7,7 +7,6 @@ import importlib
 import re
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.contracts import Usage
@@ -58,8 +57,7 @@ async def open_chat(spec: ModelSpec, key: str | None = None) -> OpenAIChat:
     clients = bounded_clients(openai, spec)
     try:
         model = spec.model or await _served(spec, key, clients[1])
-        kind = langchain_openai.ChatOpenAI
-        chat = (_by_schema(kind) if spec.structured == "schema" else kind)(
+        chat = langchain_openai.ChatOpenAI(
             model=model,
             base_url=spec.base_url,
             api_key=key,
@@ -75,24 +73,6 @@ async def open_chat(spec: ModelSpec, key: str | None = None) -> OpenAIChat:
         await clients[1].aclose()
         raise
     return OpenAIChat(chat, model, clients)
-
-
-@cache
-def _by_schema(kind: type[BaseChatModel]) -> type[BaseChatModel]:
-    """Return a class that asks for data by a schema of the answer instead of a forced tool.
-
-    Servers of small models accept `tool_choice` and do not heed it; a schema binds every token.
-    """
-
-    class BySchema(kind):  # type: ignore[valid-type, misc]
-        def bind_tools(self, tools: Any, *, tool_choice: Any = None, **more: Any) -> Any:
-            if not isinstance(tool_choice, str) or len(tools) != 1:
-                return super().bind_tools(tools, tool_choice=tool_choice, **more)
-            asked = tools[0]["function"]
-            form = {"name": asked["name"], "schema": asked["parameters"], "strict": True}
-            return self.bind(response_format={"type": "json_schema", "json_schema": form})
-
-    return BySchema
 
 
 async def _served(spec: ModelSpec, key: str, client: Any) -> str:

@@ -40,6 +40,12 @@ class Question:
         }
         return {"type": "function", "function": function}
 
+    def response_format(self) -> dict[str, Any]:
+        """Return the form in which OpenAI's protocol binds a whole answer to a schema."""
+        schema = dict(self.schema or {})
+        form = {"name": self.schema_name, "schema": schema, "strict": _is_strict(schema)}
+        return {"type": "json_schema", "json_schema": form}
+
     def in_words(self) -> Question:
         """Return the question with the form of the answer in words, for a model without tools."""
         return self if self.schema is None else self._with(self._wanted())
@@ -73,3 +79,19 @@ class Question:
                 end = {**last, "content": f"{said}\n\n{told}"}
                 return replace(self, messages=[*before, end])
         return replace(self, messages=[*messages, {"role": "user", "content": told}])
+
+
+def _is_strict(schema: Any) -> bool:
+    """Tell whether every object names all its properties and requires them: OpenAI's strict form.
+
+    Other schemas it refuses to bind strictly; servers of one's own bind any.
+    """
+    if isinstance(schema, Mapping):
+        if schema.get("type") == "object":
+            names = set(schema.get("properties", ()))
+            if schema.get("additionalProperties") is not False:
+                return False
+            if names != set(schema.get("required", ())):
+                return False
+        return all(_is_strict(value) for value in schema.values())
+    return not isinstance(schema, list) or all(_is_strict(value) for value in schema)

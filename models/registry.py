@@ -317,6 +317,7 @@ class Models:
             model=known.model,
             provider=chat.spec.listed,
             price=chat.spec.price,
+            structured=chat.spec.structured,
         )
 
 
@@ -380,4 +381,5 @@ def _given(spec: ModelSpec, chat: BaseChatModel) -> Opened:
         model=about.get("ls_model_name"),
         provider=None if own_server else about.get("ls_provider"),
         price=spec.price,
+        structured=spec.structured,
     )

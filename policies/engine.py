@@ -82,6 +82,13 @@ class PolicyEngine:
             )
         return cls(found.policies, shapes)
 
+    def reviewing_roles(self) -> frozenset[str]:
+        """Return the roles that some policy asks to decide, in time or after a deadline."""
+        duties = [parse_obligation(text) for p in self.policies for text in p.obligations]
+        needed = {duty.role for duty in duties if isinstance(duty, ReviewNeed)}
+        late = {duty.role for duty in duties if isinstance(duty, Deadline) and duty.role}
+        return frozenset(needed | late)
+
     def governing(self, tool: str) -> tuple[Policy, ...]:
         """Return the policies to which calls of this tool are put."""
         return tuple(p for p in self.policies if p.governs(tool))

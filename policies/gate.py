@@ -42,6 +42,10 @@ class Gate:
         """The digest of the policies that decide here."""
         return self._engine.bundle
 
+    def reviewing_roles(self) -> frozenset[str]:
+        """Return the roles that some policy asks to decide."""
+        return self._engine.reviewing_roles()
+
     def decide(self, call: Call) -> Decision:
         """Return whether a call may run, must be reviewed, or must not run.
 

@@ -30,16 +30,18 @@ ConcertmasterError
 ├── UnknownRun             CM620  there is no such run or thread
 ├── UnknownCheckpoint      CM621  a thread has no such state, or not any more
 ├── UnknownPrincipal       CM630  nobody here knows this principal
-└── IdentityError          CM700  who is behind a request cannot be told
-    ├── Unauthenticated    CM701  the caller did not prove who it is
-    └── IdentityDown       CM702  what would tell who it is cannot be reached
+├── IdentityError          CM700  who is behind a request cannot be told
+│   ├── Unauthenticated    CM701  the caller did not prove who it is
+│   └── IdentityDown       CM702  what would tell who it is cannot be reached
+├── ServerBusy             CM710  a server takes on no more at present
+└── UnknownWorkflow        CM720  a server has no such workflow
 
 A message says what happened, to which object, and how to put it right. `code` is stable.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from concertmaster.contracts.failure import ModelFailure
@@ -69,6 +71,7 @@ __all__ = [
     "NotReady",
     "PolicyError",
     "RequestError",
+    "ServerBusy",
     "StorageError",
     "ThreadBusy",
     "ThreadForbidden",
@@ -78,6 +81,7 @@ __all__ = [
     "UnknownCheckpoint",
     "UnknownPrincipal",
     "UnknownRun",
+    "UnknownWorkflow",
     "WorkspaceError",
 ]
 
@@ -235,6 +239,11 @@ class BudgetReached(ConcertmasterError):
         super().__init__(message, hint=hint)
         self.owner = owner
 
+    @property
+    def fallback(self) -> Literal["escalate", "refuse"]:
+        """How the run ends: with the owner who may grant more, or refused where there is none."""
+        return "escalate" if self.owner else "refuse"
+
 
 class ToolError(ConcertmasterError):
     """A tool failed, timed out or returned what it must not. Tools may raise it themselves."""
@@ -322,3 +331,19 @@ class IdentityDown(IdentityError):
     """What would tell who the caller is cannot be reached; nobody is let in meanwhile."""
 
     code = "CM702"
+
+
+class ServerBusy(ConcertmasterError):
+    """A server takes on no more at present; `rest` is the seconds after which to come again."""
+
+    code = "CM710"
+
+    def __init__(self, message: str, *, hint: str | None = None, rest: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.rest = rest
+
+
+class UnknownWorkflow(ConcertmasterError):
+    """A server has no workflow of this name."""
+
+    code = "CM720"

@@ -61,13 +61,17 @@ class Background:
         self._life = life
         self._receive = receive
         self._record_answer = record_answer
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], tuple[str, str | None] | None] = {}
         self._following = Following(services.trail, runs, services.approvals, life)
 
     @property
     def count(self) -> int:
         """How many runs are under way here."""
         return len(self._tasks)
+
+    def count_of(self, principal: Principal) -> int:
+        """How many runs of one principal are under way here."""
+        return sum(1 for owner in self._tasks.values() if owner == _owner(principal))
 
     async def start(
         self,
@@ -113,7 +117,7 @@ class Background:
                     alone=conflict == "reject",
                 )
 
-        task = self._begin(work(), told=lambda: not stored.done())
+        task = self._begin(work(), owner=who, told=lambda: not stored.done())
         try:
             await asyncio.wait({task, stored}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -188,16 +192,20 @@ class Background:
         return len(left)
 
     def _begin(
-        self, work: Coroutine[Any, Any, Any], told: Callable[[], bool] = lambda: False
+        self,
+        work: Coroutine[Any, Any, Any],
+        *,
+        owner: Principal | None = None,
+        told: Callable[[], bool] = lambda: False,
     ) -> asyncio.Task[Any]:
         """Begin a task; `told` tells whether somebody else is told of its error."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = _owner(owner) if owner else None
         task.add_done_callback(partial(self._ended, told))
         return task
 
     def _ended(self, told: Callable[[], bool], task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if task.cancelled() or (error := task.exception()) is None or told():
             return
         # The run's record says how it stands; who started it may be gone.
@@ -220,6 +228,10 @@ class Background:
                 if (earlier.principal.id, earlier.principal.tenant) == (who.id, who.tenant):
                     why = "a later message took its place"
                     await self._life.cancel(earlier, why, by=who.id, drain=False)
+
+
+def _owner(principal: Principal) -> tuple[str, str | None]:
+    return principal.id, principal.tenant
 
 
 def _come(stored: asyncio.Future[None]) -> None:

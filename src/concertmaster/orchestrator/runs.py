@@ -225,17 +225,26 @@ class Runs:
         """Return the runs that have not ended, oldest first."""
         return await self.with_status("queued", "running", "awaiting_review")
 
-    async def threads(self, limit: int = 100) -> list[ThreadRecord]:
-        """Return the threads, the latest first, with their number of runs and last status."""
+    async def threads(
+        self, limit: int = 100, *, owner: Principal | None = None
+    ) -> list[ThreadRecord]:
+        """Return the threads, the latest first, with their number of runs and last status.
+
+        Args:
+            limit: at most so many.
+            owner: only those of this principal.
+        """
+        where = "" if owner is None else "WHERE t.principal = ? AND t.tenant IS ?"
+        values = () if owner is None else (owner.id, owner.tenant)
 
         def work(connection: sqlite3.Connection) -> list[ThreadRecord]:
             rows = connection.execute(
                 "SELECT t.id, t.principal, t.tenant, t.created, t.updated,"
                 " count(r.id) AS runs,"
                 " (SELECT status FROM runs WHERE thread = t.id ORDER BY seq DESC LIMIT 1) AS status"
-                " FROM threads t LEFT JOIN runs r ON r.thread = t.id"
+                f" FROM threads t LEFT JOIN runs r ON r.thread = t.id {where}"
                 " GROUP BY t.id ORDER BY t.updated DESC LIMIT ?",
-                (limit,),
+                (*values, limit),
             )
             return [dict(row) for row in rows]
 

@@ -1,0 +1,104 @@
+"""The server as an ASGI application, to be served alone or mounted in another one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concertmaster.orchestrator.desk import Desk
+from concertmaster.serving.identity.authenticator import Authenticator
+from concertmaster.serving.settings import Settings
+
+try:
+    from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "the server needs FastAPI, which is not installed; install it with\n"
+        "  pip install 'concertmaster[serve]'"
+    ) from error
+
+from concertmaster.serving.caller import Rates
+from concertmaster.serving.guard import Guard
+from concertmaster.serving.host import Host
+from concertmaster.serving.problems import install
+
+if TYPE_CHECKING:
+    from concertmaster.orchestrator.people import Resolver
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    *workflows: Desk | Path | str,
+    auth: Authenticator,
+    settings: Settings | None = None,
+    resolve: Resolver | None = None,
+    model: Any = None,
+    home: Path | None = None,
+) -> FastAPI:
+    """Return an ASGI application that serves workflows.
+
+    Mounted in another application, it takes opened desks: a mounted application is not told when
+    the outer one starts, so that folders would not be opened. Alone, it opens folders itself.
+
+    Args:
+        workflows: opened desks, or folders of workspaces.
+        auth: tells who sent a request; without an answer it is refused.
+        settings: how it behaves.
+        resolve: for folders, returns the principal behind an id with the roles it has now.
+        model: for folders, as `concertmaster.open` takes it.
+        home: for folders, where their data lie.
+
+    Raises:
+        ConfigError: two workflows have one name.
+    """
+    given = settings or Settings()
+    host = Host(workflows, settings=given, resolve=resolve, model=model, home=home)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with host:
+            yield
+
+    docs = "/docs" if given.docs else None
+    app = FastAPI(
+        title=given.title,
+        version=_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+    )
+    app.state.host, app.state.auth = host, auth
+    app.state.rates = Rates(given.limits.requests)
+    install(app)
+    _routes(app)
+    if given.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(given.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id"],
+            expose_headers=["x-thread-id", "x-run-id", "retry-after"],
+        )
+    app.add_middleware(Guard, limits=given.limits)
+    if given.hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(given.hosts))
+    return app
+
+
+def _routes(app: FastAPI) -> None:
+    """Add the rooms' routes, each from its own place."""
+    from concertmaster.serving.health import router as health
+
+    app.include_router(health)
+
+
+def _version() -> str:
+    from concertmaster import __version__
+
+    return __version__

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.serving.identity.authenticator import Authenticator
+from concertmaster.serving.identity.opening import open_identity
 from concertmaster.serving.settings import Settings
 
 try:
@@ -34,7 +35,7 @@ __all__ = ["create_app"]
 
 def create_app(
     *workflows: Desk | Path | str,
-    auth: Authenticator,
+    auth: Authenticator | None = None,
     settings: Settings | None = None,
     resolve: Resolver | None = None,
     model: Any = None,
@@ -47,22 +48,32 @@ def create_app(
 
     Args:
         workflows: opened desks, or folders of workspaces.
-        auth: tells who sent a request; without an answer it is refused.
+        auth: tells who sent a request: the host's own way to sign in. By default keys, sessions
+            and tokens, as `settings.identity` declares them, with the embedded store of users.
         settings: how it behaves.
-        resolve: for folders, returns the principal behind an id with the roles it has now.
+        resolve: for folders, returns the principal behind an id with the roles it has now; by
+            default the store of users, or with `auth` the people that the workspace declares.
         model: for folders, as `concertmaster.open` takes it.
         home: for folders, where their data lie.
 
     Raises:
-        ConfigError: two workflows have one name.
+        ConfigError: two workflows have one name, or the settings of identity do not hold.
+        HomeError, StorageError: the store of users cannot be opened.
     """
     given = settings or Settings()
+    identity = open_identity(given.identity) if auth is None else None
+    if identity is not None:
+        auth, resolve = identity.authenticate, resolve or identity.resolve
     host = Host(workflows, settings=given, resolve=resolve, model=model, home=home)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with host:
-            yield
+        try:
+            async with host:
+                yield
+        finally:
+            if identity is not None:
+                identity.close()
 
     docs = "/docs" if given.docs else None
     app = FastAPI(
@@ -73,7 +84,7 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
     )
-    app.state.host, app.state.auth = host, auth
+    app.state.host, app.state.auth, app.state.identity = host, auth, identity
     app.state.rates = Rates(given.limits.requests)
     install(app)
     _routes(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from concertmaster.contracts.base import Record
 from concertmaster.errors import ConfigError
 from concertmaster.orchestrator.background import Conflict
+from concertmaster.serving.identity.settings import IdentitySettings
 
 __all__ = ["Limits", "Settings", "read_settings"]
 
@@ -18,15 +18,14 @@ __all__ = ["Limits", "Settings", "read_settings"]
 class Limits(Record):
     """What one server takes on.
 
-    `body` is in bytes. `requests` are per principal and minute, `anonymous` those of all callers
-    together who have not signed in. `runs` are under way at once in the whole server,
-    `runs_each` and `streams_each` of one principal. `reading` is the seconds in which a request's
-    body has to arrive, `waiting` those for which a request without a stream waits for its run.
+    `body` is in bytes. `requests` are per principal and minute. `runs` are under way at once in
+    the whole server, `runs_each` and `streams_each` of one principal. `reading` is the seconds in
+    which a request's body has to arrive, `waiting` those for which a request without a stream
+    waits for its run.
     """
 
     body: int = Field(default=256 * 1024, ge=1024, le=64 * 1024 * 1024)
     requests: float = Field(default=600, gt=0)
-    anonymous: float = Field(default=600, gt=0)
     runs: int = Field(default=1000, ge=1)
     runs_each: int = Field(default=50, ge=1)
     streams_each: int = Field(default=100, ge=1)
@@ -53,7 +52,7 @@ class Settings(Record):
     console: bool = True
     mcp: bool = False
     limits: Limits = Limits()
-    identity: dict[str, Any] = Field(default_factory=dict)
+    identity: IdentitySettings = IdentitySettings()
 
     @field_validator("origins")
     @classmethod

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.opening import open_desk as open
     from concertmaster.orchestrator.run import Run
     from concertmaster.orchestrator.sync import SyncDesk as open_sync  # noqa: N813
+    from concertmaster.serving.app import create_app
+    from concertmaster.serving.settings import Settings
     from concertmaster.tools.context import ToolContext
     from concertmaster.tools.declaration import Tool, declare
 
@@ -60,7 +62,9 @@ _HOME = {
     "Tool": ("concertmaster.tools.declaration", "Tool"),
     "ToolContext": ("concertmaster.tools.context", "ToolContext"),
     "Workspace": ("concertmaster.graphs.workspace", "Workspace"),
+    "Settings": ("concertmaster.serving.settings", "Settings"),
     "check": ("concertmaster.graphs.readiness", "check"),
+    "create_app": ("concertmaster.serving.app", "create_app"),
     "declare": ("concertmaster.tools.declaration", "declare"),
     "governed": ("concertmaster.graphs.langchain.tool", "governed"),
     "open": ("concertmaster.orchestrator.opening", "open_desk"),
@@ -81,11 +85,13 @@ __all__ = [
     "Reject",
     "Respond",
     "Run",
+    "Settings",
     "Tool",
     "ToolContext",
     "Workspace",
     "__version__",
     "check",
+    "create_app",
     "declare",
     "governed",
     "open",

@@ -28,6 +28,7 @@ from concertmaster.cli import init as inits
 from concertmaster.cli import prune as prunes
 from concertmaster.cli import run as single_runs
 from concertmaster.cli import schema as schemas
+from concertmaster.cli import serve as serves
 from concertmaster.cli import version as versions
 from concertmaster.cli.failures import EXIT_CODES, CommandGroup
 
@@ -77,6 +78,7 @@ _COMMANDS = (
     (_WORK, ingests.ingest, ingests.EXAMPLE),
     (_WORK, single_runs.run, single_runs.EXAMPLE),
     (_WORK, chats.chat, chats.EXAMPLE),
+    (_WORK, serves.serve, serves.EXAMPLE),
     (_LOOK, graphs.graph, graphs.EXAMPLE),
     (_LOOK, doctors.doctor, doctors.EXAMPLE),
     (_KEEP, backups.backup, backups.EXAMPLE),

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
         one_credential,
         strict,
     )
-    from concertmaster.serving.identity.with_key import by_key
-    from concertmaster.serving.identity.with_session import by_session
-    from concertmaster.serving.identity.with_token import by_token
     from concertmaster.serving.identity.codes import Codes
     from concertmaster.serving.identity.cookie import (
         cookie_of,
@@ -39,6 +36,9 @@ if TYPE_CHECKING:
         SessionSettings,
     )
     from concertmaster.serving.identity.user_store import UserStore
+    from concertmaster.serving.identity.with_key import by_key
+    from concertmaster.serving.identity.with_session import by_session
+    from concertmaster.serving.identity.with_token import by_token
 
 _HOME = {
     "Authenticator": "authenticator",

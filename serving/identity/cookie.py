@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cookie", "cookie_of", "is_loopback", "no_cookie", "same_origin", "session_cookie"]
 
+_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 _SECURE, _PLAIN = "__Host-cm_session", "cm_session"
 
 
@@ -75,14 +76,15 @@ def same_origin(connection: HTTPConnection) -> bool:
     For the form that signs in, where there is no session yet, so that no other page signs somebody
     in as somebody else. A client that names no origin is no page of ours, either.
     """
-    origin = connection.headers.get("origin")
     site = connection.headers.get("sec-fetch-site")
-    if site is not None and site != "same-origin":
-        return False
-    if origin is None:
+    if site is not None:
         return site == "same-origin"
+    origin = connection.headers.get("origin", "")
     host = connection.headers.get("host", "")
-    return origin == f"{connection.url.scheme}://{host}"
+    # Behind a proxy that ends TLS the page is https and the request is not; the other way round
+    # somebody on the way could have written the page.
+    schemes = {"https", connection.url.scheme}
+    return bool(host) and origin in {f"{scheme}://{host}" for scheme in schemes}
 
 
 def is_loopback(host: str | None) -> bool:
@@ -96,7 +98,13 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _plain_loopback(connection: HTTPConnection) -> bool:
+    """Tell whether the browser speaks plain HTTP to this very machine.
+
+    A proxy that names itself may speak TLS to the browser, whatever host it asks for here.
+    """
     if connection.scope.get("scheme", "http") not in {"http", "ws"}:
+        return False
+    if any(name in connection.headers for name in _PROXIED):
         return False
     try:
         return is_loopback(urlsplit(f"//{connection.headers.get('host', '')}").hostname)

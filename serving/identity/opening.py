@@ -15,14 +15,14 @@ from concertmaster.serving.identity.authenticator import (
     one_credential,
     strict,
 )
-from concertmaster.serving.identity.with_key import by_key
-from concertmaster.serving.identity.with_session import by_session
-from concertmaster.serving.identity.with_token import by_token, keys_of
 from concertmaster.serving.identity.codes import Codes
 from concertmaster.serving.identity.fetched_keys import FetchedKeys
 from concertmaster.serving.identity.sessions import Sessions
 from concertmaster.serving.identity.settings import IdentitySettings
 from concertmaster.serving.identity.user_store import UserStore
+from concertmaster.serving.identity.with_key import by_key
+from concertmaster.serving.identity.with_session import by_session
+from concertmaster.serving.identity.with_token import by_token, keys_of
 
 __all__ = ["Identity", "open_identity"]
 

@@ -128,6 +128,7 @@ class IntentModel:
             ConfigError: there is no intent, or one has no utterances.
         """
         import numpy as np
+        from threadpoolctl import threadpool_limits
 
         from concertmaster.models.training import Trained, calibrate, calibrate_on
 
@@ -144,13 +145,16 @@ class IntentModel:
         every_vector = vectors
         if strange:
             every_vector = np.concatenate([vectors, _vectors(embed, strange)])
-        trained = Trained.fit([*texts, *strange], every_vector, [*labels, *(None for _ in strange)])
+        every_label = [*labels, *(None for _ in strange)]
         seen = {*texts, *strange}
         unseen = [(text, name) for text, name in held if text not in seen]
-        if any(name in examples for _, name in unseen):
-            found = calibrate_on(trained, unseen, embed, cost)
-        else:
-            found = calibrate(texts, vectors, labels, out_of_scope, embed)
+        # The products are small: several threads spend their time waiting for one another.
+        with threadpool_limits(limits=1):
+            trained = Trained.fit([*texts, *strange], every_vector, every_label)
+            if any(name in examples for _, name in unseen):
+                found = calibrate_on(trained, unseen, embed, cost)
+            else:
+                found = calibrate(texts, vectors, labels, out_of_scope, embed)
         return cls(
             linear=trained.linear,
             neighbours=trained.neighbours,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from concertmaster.errors import KnowledgeError
 from concertmaster.retrieval.documents import Skipped
 from concertmaster.retrieval.reading.reading import Unreadable
 
-__all__ = ["files_under", "read_whole"]
+__all__ = ["CHANGED", "files_under", "opened", "read_whole"]
 
-
+CHANGED = "changed while it was read; ingest it again"
 _ATTEMPTS = 3
 
 
@@ -65,18 +67,33 @@ def read_whole(path: Path, largest: int) -> bytes:
         OSError: it cannot be read.
     """
     for _ in range(_ATTEMPTS):
-        # Opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise Unreadable("is no regular file")
-            if before.st_size > largest:
-                raise Unreadable(f"is larger than {largest // 2**20} MiB")
+        with opened(path, largest) as (file, changed):
             content = file.read(largest + 1)
+            if not changed():
+                return content
+    raise Unreadable(CHANGED)
+
+
+@contextmanager
+def opened(path: Path, largest: int) -> Iterator[tuple[BinaryIO, Callable[[], bool]]]:
+    """Open a regular file of at most `largest` bytes; yield it and what tells if it has changed.
+
+    Raises:
+        Unreadable: it is too large, or is no regular file.
+        OSError: it cannot be read.
+    """
+    # Opening a pipe that nobody writes to would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise Unreadable("is no regular file")
+        if before.st_size > largest:
+            raise Unreadable(f"is larger than {largest // 2**20} MiB")
+
+        def changed() -> bool:
             after = os.fstat(descriptor)
-        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and (
-            len(content) == after.st_size
-        ):
-            return content
-    raise Unreadable("changed while it was read; ingest it again")
+            same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+            return not same or file.tell() != after.st_size
+
+        yield file, changed

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from concertmaster.retrieval.documents import Skipped
+from concertmaster.retrieval.files import CHANGED, opened
 from concertmaster.retrieval.front_matter import BrokenHead, head_of_record
 from concertmaster.retrieval.reading.reading import Part, Reading, Unreadable
 
@@ -27,13 +26,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, Reading] | Skipped]:
         Unreadable: the file is too large, or is no regular one.
         OSError: it cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise Unreadable("is no regular file")
-        if before.st_size > _LARGEST:
-            raise Unreadable(f"is larger than {_LARGEST // 2**20} MiB")
+    number = 0
+    with opened(path, _LARGEST) as (file, changed):
         for number, line in enumerate(_bounded(file), start=1):
             source = f"{path}:{number}"
             if line is None:
@@ -41,11 +35,9 @@ def read_lines(path: Path) -> Iterator[tuple[str, Reading] | Skipped]:
                 yield Skipped(source=source, why=why)
             elif line.strip():
                 yield _document(line, source)
-        after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        # What was read is whole, line by line; the rest comes with the next ingest.
-        why = "changed while it was read; ingest it again"
-        yield Skipped(source=f"{path}:{number}", why=why)
+        if changed():
+            # What was read is whole, line by line; the rest comes with the next ingest.
+            yield Skipped(source=f"{path}:{number}", why=CHANGED)
 
 
 def _bounded(file: BinaryIO) -> Iterator[bytes | None]:

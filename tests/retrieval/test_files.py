@@ -152,7 +152,7 @@ def test_json_lines_that_grow_while_they_are_read_are_told(
                 file.write('{"id": "b", "con')
         return real(descriptor)
 
-    monkeypatch.setattr("concertmaster.retrieval.json_lines.os.fstat", change)
+    monkeypatch.setattr(files.os, "fstat", change)
     documents, skipped = load([path], SPEC)
     assert [d.id for d in documents] == ["a"]
     assert [s.why for s in skipped] == ["changed while it was read; ingest it again"]

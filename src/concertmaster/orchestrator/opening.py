@@ -273,11 +273,7 @@ def _classifier(workspace: Workspace, home: Home, embedder: Embedder | None) -> 
             model = IntentModel.load(stored, used.embed)
             if model.fingerprint == fingerprint:
                 return model
-    from threadpoolctl import threadpool_limits
-
-    # The products are small: several threads spend their time waiting for one another.
-    with threadpool_limits(limits=1):
-        model = IntentModel.train(examples, intents.out_of_scope, used.embed, used.name)
+    model = IntentModel.train(examples, intents.out_of_scope, used.embed, used.name)
     model.save(stored)
     return model
 

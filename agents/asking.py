@@ -167,7 +167,6 @@ async def _ask(
             confidentiality=fitted.label.confidentiality.name,
             left_out=list(fitted.left_out),
         )
-        started = time.monotonic()
         try:
             reply, hidden = await exchange(
                 asker.services,
@@ -182,8 +181,6 @@ async def _ask(
         except ModelError as error:
             _settle_failed(purse, error)
             raise
-        finally:
-            purse.spent["seconds"] = time.monotonic() - started
         _settle(purse, reply)
     if choice.model is not None:
         asker.services.gauge.learn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -53,15 +54,19 @@ class Purse:
 async def spend(payer: Payer, estimate: Amounts) -> AsyncIterator[Purse]:
     """Hold an estimate back while something is spent, and settle what was spent afterwards.
 
+    Where seconds are in the estimate, those that pass are measured.
+
     Raises:
         OutOfMoney, OutOfModels: a budget forbids it, and the step may do without.
         BudgetReached: a budget forbids it, and the run ends for it.
     """
     held = await _hold(payer, estimate)
-    purse = Purse(estimate)
+    purse, started = Purse(estimate), time.monotonic()
     try:
         yield purse
     finally:
+        if "seconds" in estimate:
+            purse.spent["seconds"] = time.monotonic() - started
         if held.id and payer.services.spending is not None:
             # Also for a step that ran out of time.
             await asyncio.shield(payer.services.spending.settle(held, purse.spent))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.agents.notices import Notices
+from concertmaster.agents.recorder import Recorder
 from concertmaster.contracts import Memory, Message, Principal, Turn
 from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import StepSpec, WorkspaceSpec
@@ -88,15 +89,8 @@ class Task:
 
     def record(self, type_: EventType, *, why: str, actor: str | None = None, **data: Any) -> None:
         """Put an event of this run into the trail; `actor` is the step unless given."""
-        self.services.trail.emit(
-            type_,
-            why=why,
-            actor=actor or self.step.id,
-            run=self.session.run,
-            thread=self.session.thread,
-            on_behalf_of=self.session.principal.id,
-            **data,
-        )
+        told = Recorder(self.services, self.session, actor or self.step.id, self.session.run)
+        told.record(type_, why=why, **data)
 
 
 Agent = Callable[[Task], Awaitable[dict[str, Any]]]

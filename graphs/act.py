@@ -8,7 +8,6 @@ between counts; then it goes through the ledger.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from concertmaster.agents.budgeting import spend
+from concertmaster.agents.recorder import Recorder
 from concertmaster.agents.task import Services, Session
 from concertmaster.contracts import (
     Action,
@@ -31,7 +31,6 @@ from concertmaster.contracts import (
     StepFailure,
 )
 from concertmaster.contracts.budget import Measure
-from concertmaster.contracts.events import EventType
 from concertmaster.errors import BudgetReached, EffectInDoubt, ToolError
 from concertmaster.graphs.authorize import changed, decide, record, refused, tool_context
 from concertmaster.graphs.duties import notify, withheld_fields
@@ -200,28 +199,11 @@ def _told(action: Action, status: Any, message: str) -> ActionResult:
 
 def _ended(action: Action, error: BudgetReached) -> dict[str, StepFailure]:
     """Return what ends a run at the limit of a budget."""
-    fallback = "escalate" if error.owner else "refuse"
-    failure = StepFailure(step=action.step, why=error.message, fallback=fallback, owner=error.owner)
-    return {"failed": failure}
-
-
-@dataclass(frozen=True)
-class _Payer:
-    """Who pays for a call: the run, with the trail that hears of a limit."""
-
-    services: Services
-    session: Session
-
-    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
-        self.services.trail.emit(
-            type_,
-            why=why,
-            actor="act",
-            run=self.session.run or None,
-            thread=self.session.thread,
-            on_behalf_of=self.session.principal.id,
-            **data,
+    return {
+        "failed": StepFailure(
+            step=action.step, why=error.message, fallback=error.fallback, owner=error.owner
         )
+    }
 
 
 async def _paid(grounds: Grounds, action: Action, decision: Allow | Review) -> ActionResult:
@@ -240,12 +222,8 @@ async def _paid(grounds: Grounds, action: Action, decision: Allow | Review) -> A
     spending = services.spending
     if spending is None or not spending.counts(*_CALL) or await _begun(services, session, action):
         return await carry_out()
-    async with spend(_Payer(services, session), _CALL) as purse:
-        started = time.monotonic()
-        try:
-            return await carry_out()
-        finally:
-            purse.spent["seconds"] = time.monotonic() - started
+    async with spend(Recorder(services, session, "act", session.run or None), _CALL):
+        return await carry_out()
 
 
 async def _begun(services: Services, session: Session, action: Action) -> bool:

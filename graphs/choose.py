@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -12,9 +11,9 @@ from langgraph.types import Command
 
 from concertmaster.agents.asking import ask_for
 from concertmaster.agents.prompts import route_prompt
-from concertmaster.agents.task import Services, Session
+from concertmaster.agents.recorder import Recorder
+from concertmaster.agents.task import Services
 from concertmaster.contracts import Hop, Request, Usage
-from concertmaster.contracts.events import EventType
 from concertmaster.contracts.spec import ModelNeed, RouteSpec
 from concertmaster.errors import BudgetReached, ModelError
 from concertmaster.graphs.intake import thread_of
@@ -35,7 +34,7 @@ def make_choose(services: Services, sessions: Sessions) -> Any:
         session = sessions.of(runtime, thread_of(config))
         turn = read_turn(state)
         spec = _asked(services, turn.hops[-1] if turn.hops else None)
-        told = _Recorder(services, session.run or turn.run, session)
+        told = Recorder(services, session, "choose", session.run or turn.run)
         target, why, usage = await _ask(services, spec, turn.request, told)
         told.record("route.ask", why=why, options=list(spec.ask or ()) if spec else [], to=target)
         runtime.stream_writer({"kind": "hopped", "to": target, "why": why})
@@ -46,26 +45,6 @@ def make_choose(services: Services, sessions: Sessions) -> Any:
     return choose
 
 
-@dataclass(frozen=True)
-class _Recorder:
-    """Puts the events of one choice into the trail."""
-
-    services: Services
-    run: str
-    session: Session
-
-    def record(self, type_: EventType, *, why: str, **data: Any) -> None:
-        self.services.trail.emit(
-            type_,
-            why=why,
-            actor="choose",
-            run=self.run,
-            thread=self.session.thread,
-            on_behalf_of=self.session.principal.id,
-            **data,
-        )
-
-
 def _asked(services: Services, hop: Hop | None) -> RouteSpec | None:
     routes = services.spec.workflow.routes
     if hop is None or hop.route is None or not 0 <= hop.route < len(routes):
@@ -74,7 +53,7 @@ def _asked(services: Services, hop: Hop | None) -> RouteSpec | None:
 
 
 async def _ask(
-    services: Services, spec: RouteSpec | None, request: Request, told: _Recorder
+    services: Services, spec: RouteSpec | None, request: Request, told: Recorder
 ) -> tuple[str, str, Usage]:
     """Return where the run goes, why, and what asking cost."""
     if spec is None or not spec.ask:
@@ -98,7 +77,7 @@ async def _ask(
             told, choice, prompt, why="chose a route", seconds=_PATIENCE
         )
     except BudgetReached as error:
-        return ("escalate" if error.owner else "refuse"), error.message, Usage()
+        return error.fallback, error.message, Usage()
     except ModelError as error:
         return otherwise, f"the model gave no usable answer ({error.message})", Usage()
     answer = (reply.data or {}).get("to")

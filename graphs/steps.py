@@ -154,7 +154,7 @@ def _failure(task: Task, error: Exception) -> dict[str, Any]:
     )
     fallback, owner = step.fallback or "escalate", step.owner
     if isinstance(error, BudgetReached):
-        fallback, owner = ("escalate", error.owner) if error.owner else ("refuse", None)
+        fallback, owner = error.fallback, error.owner
     failure = StepFailure(step=step.id, why=why, fallback=fallback, owner=owner)
     return {"failed": failure, **_neutral(task, why)}
 

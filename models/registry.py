@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -60,9 +61,9 @@ class Chat:
         """What people and the trail call it."""
         return self.spec.name
 
-    @property
+    @cached_property
     def price(self) -> PriceSpec | None:
-        """What it costs, None if nobody knows."""
+        """What it costs, None if nobody knows. Looked up once: price lists are slow to read."""
         if self.instance is None:
             return price_of(self.spec)
         given = _given(self.spec, self.instance)

@@ -50,7 +50,7 @@ class Call:
 
 
 class Catalogue:
-    """The models of a desk in order, with their prices; remembers which ones are able to what."""
+    """The models of a desk in order, with their `price`; remembers which ones are able to what."""
 
     def __init__(
         self,
@@ -58,15 +58,8 @@ class Catalogue:
         price: Callable[[ModelSpec], PriceSpec | None] = price_of,
     ) -> None:
         self.models = tuple(models)
-        self._price = price
-        self._prices: dict[str, PriceSpec | None] = {}
+        self.price = price
         self._able: dict[Requirement, _Split] = {}
-
-    def price(self, spec: ModelSpec) -> PriceSpec | None:
-        """Return what a model costs, None if nobody knows."""
-        if spec.name not in self._prices:
-            self._prices[spec.name] = self._price(spec)
-        return self._prices[spec.name]
 
     def able(self, requirement: Requirement) -> _Split:
         """Split the models by what does not change from call to call."""

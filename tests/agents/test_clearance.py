@@ -9,6 +9,7 @@ from concertmaster.agents.clearance import answer_label
 from concertmaster.agents.exchange import exchange
 from concertmaster.agents.intent import classify_intent
 from concertmaster.agents.prompts import answer_prompt, judging_prompt, planning_prompt
+from concertmaster.agents.recorder import Recorder
 from concertmaster.agents.responder import compose
 from concertmaster.contracts import (
     Action,
@@ -23,7 +24,6 @@ from concertmaster.contracts import (
 from concertmaster.contracts.spec import RouteSpec
 from concertmaster.errors import ModelUnavailable
 from concertmaster.graphs.choose import _ask as choose_route
-from concertmaster.graphs.choose import _Recorder
 from concertmaster.models.spec import ModelSpec
 from concertmaster.testing import ScriptedModel
 from concertmaster.tools import declare
@@ -188,7 +188,7 @@ async def test_request_above_a_models_clearance_is_not_sent_to_choose_a_route(ta
     spec, model = cleared("internal", {"to": "step"})
     task = task_of(model=(spec, model))
     route = RouteSpec(ask=("step",), otherwise="refuse")
-    told = _Recorder(task.services, "run-1", task.session)
+    told = Recorder(task.services, task.session, "choose", "run-1")
     request = task.turn.request.model_copy(update={"label": RESTRICTED})
     target, why, _ = await choose_route(task.services, route, request, told)
     assert (target, model.prompts) == ("refuse", ())

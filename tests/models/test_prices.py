@@ -1,7 +1,10 @@
 import threading
+from typing import Any
 
 import pytest
 
+from concertmaster.contracts.spec import ModelNeed
+from concertmaster.models import Models
 from concertmaster.models.prices import priced
 from concertmaster.models.reply import ModelUsage
 
@@ -29,3 +32,23 @@ def test_prices_are_not_fetched_in_the_background() -> None:
     assert set(threading.enumerate()) == before
     assert not data_snapshot.get_snapshot().from_auto_update
     assert update_prices.wait_prices_updated_sync(timeout=0) is False
+
+
+def test_price_of_a_model_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import genai_prices
+
+    looked_up = []
+
+    def calc_price(*given: Any, **named: Any) -> Any:
+        looked_up.append(given)
+        return calculate(*given, **named)
+
+    calculate = genai_prices.calc_price
+    monkeypatch.setattr(genai_prices, "calc_price", calc_price)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    models = Models.of("openai:gpt-4o-mini")
+    for output in (10, 20, 30):
+        choice = models.choose(ModelNeed(need="chat", output=output))
+        assert choice.price is not None
+        assert choice.price.input > 0
+    assert len(looked_up) == 2  # what reading costs, and what writing costs

@@ -1,4 +1,4 @@
-"""How data are asked for: by a tool, by a schema that binds the answer, in words; in which order."""
+"""How data are asked for: by tool, by a schema that binds the answer, in words; in which order."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def clients(sdk: Any, spec: ModelSpec, *, proxy: str | None = None) -> tuple[Any
     """
     library = sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
     # A proxy that the environment names is no way to a server on this machine.
-    settings = {"trust_env": not spec.local, "follow_redirects": False, "proxy": proxy}
+    settings = {"trust_env": not spec.loopback, "follow_redirects": False, "proxy": proxy}
     return (
         sdk.DefaultHttpxClient(
             event_hooks=hooks(spec.reply_bytes, library, waits=False), **settings

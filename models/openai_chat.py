@@ -14,7 +14,7 @@ from concertmaster.contracts.failure import AVAILABILITY, UNUSABLE
 from concertmaster.errors import ModelUnavailable
 from concertmaster.models.bounded import clients as bounded_clients
 from concertmaster.models.failure import read_failure
-from concertmaster.models.spec import ModelSpec
+from concertmaster.models.spec import ModelSpec, handed_on
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -103,6 +103,14 @@ async def _served(spec: ModelSpec, key: str, client: Any) -> str:
     names = [one["id"] for one in entries if isinstance(one, dict) and _is_name(one.get("id"))]
     if not names:
         raise ModelUnavailable(f"{spec.name} serves no model", hint="name one: URL#MODEL")
+    if spec.local:
+        # It was cleared as a model of this machine; what is handed on is none.
+        names = [name for name in names if not handed_on(name)]
+        if not names:
+            raise ModelUnavailable(
+                f"{spec.name} serves no model of this machine: it hands all of them on",
+                hint="name one, which is then not cleared for restricted data: URL#MODEL",
+            )
     return str(names[0])
 
 

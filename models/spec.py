@@ -25,7 +25,7 @@ from concertmaster.contracts.model import (
 from concertmaster.errors import ConfigError
 from concertmaster.models.providers import PROVIDERS
 
-__all__ = ["ModelSpec", "declared", "parse_model"]
+__all__ = ["ModelSpec", "declared", "handed_on", "parse_model"]
 
 _KEY = "OPENAI_API_KEY"
 _OWN_KEY = "CONCERTMASTER_MODEL_KEY"
@@ -69,11 +69,16 @@ class ModelSpec(Record):
     reply_bytes: int = REPLY_BYTES
 
     @property
-    def local(self) -> bool:
-        """Whether it is served by this machine, so that data do not leave it."""
+    def loopback(self) -> bool:
+        """Whether it is asked over the loopback; what listens there may hand it on."""
         if self.provider == "gguf":
             return True
         return self.base_url is not None and _is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def local(self) -> bool:
+        """Whether it is served by this machine, so that data do not leave it."""
+        return self.loopback and (self.provider == "gguf" or not handed_on(self.model))
 
     @property
     def listed(self) -> str | None:
@@ -109,7 +114,8 @@ def parse_model(text: str) -> ModelSpec:
     """Return the model that a person named, for instance with `--model`.
 
     Its tier satisfies every need, because the person chose it; its clearance does not: a model on
-    this machine may see everything, any other no restricted data.
+    this machine may see everything, any other no restricted data, nor one that a server on this
+    machine hands on.
 
     Raises:
         ConfigError: the text names no model.
@@ -228,15 +234,27 @@ def _from_url(text: str) -> ModelSpec:
     where = f"[{host}]" if ":" in host else host
     base = f"{url.scheme.lower()}://{where}{f':{port}' if port else ''}{path}"
     model = unquote(url.fragment) or None
+    local = _is_loopback(host) and not handed_on(model)
     return ModelSpec(
         name=f"{base}#{model}" if model else base,
         provider="url",
         model=model,
         base_url=base,
         tier="best",
-        clearance=Confidentiality.restricted if _is_loopback(host) else Confidentiality.internal,
+        clearance=Confidentiality.restricted if local else Confidentiality.internal,
         api_key_env=_OWN_KEY,
     )
+
+
+def handed_on(model: str | None) -> bool:
+    """Tell by a model's name whether a server on this machine hands it on to a service elsewhere.
+
+    Ollama does so with models whose tag is `cloud` or ends in `-cloud`.
+
+    >>> handed_on("gpt-oss:120b-cloud"), handed_on("glm-4.6:cloud"), handed_on("llama3.2:1b")
+    (True, True, False)
+    """
+    return (model or "").strip().lower().endswith(("-cloud", ":cloud"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,8 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.contracts import Confidentiality
-from concertmaster.errors import ConfigError
-from concertmaster.models import ModelSpec, parse_model
+from concertmaster.contracts.model import ModelEntry
+from concertmaster.contracts.spec import ModelNeed
+from concertmaster.errors import ConfigError, ModelUnavailable
+from concertmaster.models import Models, ModelSpec, parse_model
+from concertmaster.models.prices import price_of
+from concertmaster.models.registry import declared
+from concertmaster.testing import openai_server
 
 
 def test_openai_model_is_named_by_provider_and_model() -> None:
@@ -80,3 +85,49 @@ def test_key_of_openai_is_never_sent_to_another_server(monkeypatch: pytest.Monke
     assert spec.api_key() == "none"
     monkeypatch.setenv("CONCERTMASTER_MODEL_KEY", "own")
     assert spec.api_key() == "own"
+
+
+CLOUD = "http://127.0.0.1:11434/v1#gpt-oss:120b-cloud"
+
+
+@pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "glm-4.6:cloud", "Qwen3:480B-CLOUD"])
+def test_model_that_a_server_on_this_machine_hands_on_is_not_cleared_like_a_local_one(
+    model: str,
+) -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        spec = parse_model(f"http://{host}:11434/v1#{model}")
+        assert (spec.loopback, spec.local) == (True, False)
+        assert spec.clearance is Confidentiality.internal
+        assert price_of(spec) is None
+    beside = parse_model("http://localhost:11434/v1#llama3.2:1b")
+    assert (beside.local, beside.clearance) == (True, Confidentiality.restricted)
+
+
+def test_model_that_is_handed_on_may_be_declared_as_cleared() -> None:
+    entry = {"name": "ours", "use": CLOUD}
+    assert declared(ModelEntry(**entry)).clearance is Confidentiality.internal
+    spec = declared(ModelEntry(**entry, clearance="restricted", region="eu"))
+    assert (spec.clearance, spec.local) == (Confidentiality.restricted, False)
+
+
+def test_restricted_text_and_regions_are_not_served_by_what_is_handed_on() -> None:
+    models = Models.of(CLOUD)
+    restricted = models.choose(ModelNeed(need="chat", clearance="restricted"))
+    assert restricted.model is None
+    assert "is cleared for internal data, not for restricted" in restricted.reason
+    at_home = models.choose(ModelNeed(need="chat", regions=("eu",)))
+    assert "declares no region, not in eu" in at_home.reason
+
+
+async def test_server_that_lists_a_handed_on_model_first_is_asked_for_its_own() -> None:
+    async with openai_server(otherwise="Hello.", models=("glm:cloud", "llama")) as server:
+        models = Models.of(server.url)
+        await models.complete(models.choose(ModelNeed(need="chat")), "Hi")
+        assert server.requests[-1].body["model"] == "llama"
+        await models.aclose()
+    async with openai_server(otherwise="Hello.", models=("glm:cloud",)) as server:
+        models = Models.of(server.url)
+        with pytest.raises(ModelUnavailable, match="serves no model of this machine"):
+            await models.complete(models.choose(ModelNeed(need="chat")), "Hi")
+        await models.aclose()
+        assert [r.method for r in server.requests] == ["GET"]

@@ -16,15 +16,15 @@ from concertmaster.storage import Migration
 
 __all__ = [
     "MIGRATIONS",
+    "Before",
     "Outcome",
     "Question",
     "Row",
     "answer",
     "ask",
-    "history",
+    "before",
     "questions",
     "row",
-    "tools_read",
     "write",
 ]
 
@@ -115,14 +115,29 @@ def write(connection: sqlite3.Connection, row: Row) -> None:
     )
 
 
-def history(connection: sqlite3.Connection, thread: str, turn: str, besides: str) -> History:
-    """Return what happened before, on the thread and in this turn; `besides` is the call itself."""
+@dataclass(frozen=True)
+class Before:
+    """What happened before a call: for the policies, and whose results may have been read."""
+
+    history: History
+    tools: frozenset[str]
+
+
+def before(connection: sqlite3.Connection, thread: str, turn: str, besides: str) -> Before:
+    """Return what happened on the thread and in this turn; `besides` is the call itself.
+
+    Its tool counts among those that were read: the call may come up again.
+    """
     found = connection.execute(
-        "SELECT turn = ? AS now, tool, consequential, outcome, COUNT(*) AS count"
-        " FROM governed_calls WHERE thread = ? AND key != ? GROUP BY 1, 2, 3, 4",
-        (turn, thread, besides),
+        "SELECT key = ? AS itself, turn = ? AS now, tool, consequential, outcome, COUNT(*) AS count"
+        " FROM governed_calls WHERE thread = ? GROUP BY 1, 2, 3, 4, 5",
+        (besides, turn, thread),
     ).fetchall()
-    return History(run=_past([r for r in found if r["now"]]), thread=_past(found))
+    others = [r for r in found if not r["itself"]]
+    return Before(
+        History(run=_past([r for r in others if r["now"]]), thread=_past(others)),
+        frozenset(r["tool"] for r in found if r["outcome"] != "refused"),
+    )
 
 
 def _past(rows: list[sqlite3.Row]) -> Past:
@@ -133,15 +148,6 @@ def _past(rows: list[sqlite3.Row]) -> Past:
         consequential=sum(r["count"] for r in made if r["consequential"]),
         refused=sum(r["count"] for r in rows if r["outcome"] == "refused"),
     )
-
-
-def tools_read(connection: sqlite3.Connection, thread: str) -> frozenset[str]:
-    """Return the tools whose results may have been read on the thread."""
-    found = connection.execute(
-        "SELECT DISTINCT tool FROM governed_calls WHERE thread = ? AND outcome != 'refused'",
-        (thread,),
-    )
-    return frozenset(r["tool"] for r in found)
 
 
 def questions(connection: sqlite3.Connection, task: str) -> tuple[Question, ...]:

@@ -122,7 +122,8 @@ def _run(governance: Governance, cleared: Cleared) -> Steps:
         raise
     result = redacted(result, cleared.duties)
     failed = isinstance(result, ToolMessage) and result.status == "error"
-    yield from clearing.finish(passing, "failed" if failed else "done", recorded(result))
+    kept = recorded(result) if passing.tool.consequential else None
+    yield from clearing.finish(passing, "failed" if failed else "done", kept)
     return result
 
 

@@ -84,6 +84,17 @@ class Records:
             facts: looked up before.
             approval: what people approved, if they did.
         """
+        settled = self._settled(connection, passing, facts, approval)
+        self._keep(connection)
+        return settled
+
+    def _settled(
+        self,
+        connection: sqlite3.Connection,
+        passing: Passing,
+        facts: Facts,
+        approval: Approval | None,
+    ) -> Settled:
         known = self._known(connection, passing)
         if known is not None:
             return Settled(known)
@@ -105,13 +116,14 @@ class Records:
             return Refused(tuple(there.result))
         if there.consequential and there.outcome == "done":
             why = f"{passing.tool.name} was called before"
-            self._tell(connection, passing.proposed, "effect.reused", why, tool=passing.tool.name)
+            self._tell(passing.proposed, "effect.reused", why, tool=passing.tool.name)
             return Replayed(there.result)
         unsure = there.consequential and there.outcome in ("begun", "in_doubt")
         return InDoubt() if unsure and not passing.tool.idempotent else None
 
     def _call(self, connection: sqlite3.Connection, passing: Passing, facts: Facts) -> Call:
         place, turn = passing.proposed.place, passing.proposed.turn
+        before = journal.before(connection, place, turn, passing.key)
         return Call(
             tool=passing.tool.name,
             arguments=passing.arguments,
@@ -122,9 +134,9 @@ class Records:
             facts=facts[0],
             facts_error=facts[1],
             # The messages may have been cut since; the journal knows what was read before.
-            label=self._reader.label(passing.reading.tools | journal.tools_read(connection, place)),
+            label=self._reader.label(passing.reading.tools | before.tools),
             sources=passing.reading.sources,
-            history=journal.history(connection, place, turn, passing.key),
+            history=before.history,
         )
 
     def _begin(
@@ -135,20 +147,20 @@ class Records:
         approval: Approval | None,
     ) -> None:
         tool = passing.tool
-        self._decided(connection, passing, decision, approval)
+        self._decided(passing, decision, approval)
         if isinstance(decision, Deny):
             journal.write(connection, passing.row("refused"))
         if not isinstance(decision, Allow):
             return
         for duty in decision.duties:
-            self._duty(connection, passing, duty)
+            self._duty(passing, duty)
         if tool.consequential:
             journal.write(connection, passing.row("begun"))
             if self._stores.durable:
                 why = f"{tool.name} is about to be called"
-                self._tell(connection, passing.proposed, "effect.intended", why, tool=tool.name)
+                self._tell(passing.proposed, "effect.intended", why, tool=tool.name)
 
-    def _duty(self, connection: sqlite3.Connection, passing: Passing, duty: Duty) -> None:
+    def _duty(self, passing: Passing, duty: Duty) -> None:
         name = passing.tool.name
         if isinstance(duty, Notify):
             type_: EventType = "policy.notice"
@@ -156,21 +168,23 @@ class Records:
         else:
             type_ = "value.redacted"
             why, about = f"{duty.field} is taken out of what {name} returns", {"field": duty.field}
-        self._tell(connection, passing.proposed, type_, why, tool=name, **about)
+        self._tell(passing.proposed, type_, why, tool=name, **about)
 
     def refuse(
         self, connection: sqlite3.Connection, proposed: Proposed, reasons: tuple[str, ...]
     ) -> None:
         """Write down a call that is refused before anything could be decided about it."""
         why, name = "; ".join(reasons), str(proposed.name)[:80]
-        self._tell(connection, proposed, "tool.refused", why, tool=name)
+        self._tell(proposed, "tool.refused", why, tool=name)
+        self._keep(connection)
 
     def refuse_for_good(
         self, connection: sqlite3.Connection, passing: Passing, reasons: tuple[str, ...]
     ) -> None:
         """Write down a call that stays refused when it comes up again."""
         journal.write(connection, passing.row("refused", list(reasons)))
-        self._decided(connection, passing, Deny(call="", reasons=reasons), None)
+        self._decided(passing, Deny(call="", reasons=reasons), None)
+        self._keep(connection)
 
     def end(
         self,
@@ -186,7 +200,6 @@ class Records:
         type_ = _EVENTS[outcome] if tool.consequential else "tool.called"
         told = why or _WORDS[outcome].format(tool=tool.name)
         self._tell(
-            connection,
             passing.proposed,
             type_,
             told,
@@ -194,16 +207,15 @@ class Records:
             outcome=outcome,
             call=passing.call,
         )
+        self._keep(connection)
 
     def _decided(
         self,
-        connection: sqlite3.Connection,
         passing: Passing,
         decision: Decision,
         approval: Approval | None,
     ) -> None:
         self._tell(
-            connection,
             passing.proposed,
             "tool.refused" if isinstance(decision, Deny) else "policy.decided",
             "; ".join(decision.reasons) or f"decided: {decision.kind}",
@@ -215,24 +227,25 @@ class Records:
             approval=approval.id if approval else None,
         )
 
+    def _keep(self, connection: sqlite3.Connection) -> None:
+        """Store what was told, if it is to outlast the process, with the change it tells of."""
+        if self._stores.durable:
+            self._stores.trail.store(connection)
+
     def _tell(
         self,
-        connection: sqlite3.Connection,
         proposed: Proposed,
         type_: EventType,
         why: str,
         **data: Any,
     ) -> None:
-        """Put an event into the trail: at once, if it is to outlast the process."""
-        trail = self._stores.trail
-        about: dict[str, Any] = {
-            "why": why,
-            "actor": "gate",
-            "run": proposed.position,
-            "thread": proposed.place,
-            "on_behalf_of": proposed.acting.principal.id,
+        """Put an event into the trail."""
+        self._stores.trail.emit(
+            type_,
+            why=why,
+            actor="gate",
+            run=proposed.position,
+            thread=proposed.place,
+            on_behalf_of=proposed.acting.principal.id,
             **data,
-        }
-        trail.emit(type_, **about)
-        if self._stores.durable:
-            trail.store(connection)
+        )

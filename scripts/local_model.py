@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -184,6 +185,8 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="only the first conversations")
     parser.add_argument("--seconds", type=int, default=90, help="for each answer of the model")
     given = parser.parse_args()
+    # Steps that are tried again are in the trail, with their reason.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
     model = (given.gguf or fetched(given.cache)).resolve()
     found = {}
     with tempfile.TemporaryDirectory(prefix="concertmaster-local-") as folder:

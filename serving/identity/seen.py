@@ -10,17 +10,27 @@ import sqlite3
 from datetime import timedelta
 
 from concertmaster.contracts import Principal
+from concertmaster.contracts.base import Record
 from concertmaster.contracts.deadline import utc
 from concertmaster.serving.identity.refusal import refuse
 from concertmaster.serving.identity.user_file import UserFile
 
-__all__ = ["Seen"]
+__all__ = ["Named", "Seen"]
 
 _PART = 24
 """Unless something changed, it is written again once a 24th of its time has gone by."""
 
 _FORGOTTEN = timedelta(days=30)
 """After this time beyond the end of belief somebody is forgotten, unless disabled."""
+
+
+class Named(Record):
+    """Somebody whom a token named: when last, and until when that is believed."""
+
+    principal: Principal
+    at: str
+    until: str
+    disabled: bool
 
 
 class Seen:
@@ -37,6 +47,19 @@ class Seen:
             utc(self._file.now()),
         )
         return Principal.model_validate_json(row["principal"]) if row else None
+
+    def named(self) -> list[Named]:
+        """Return everybody whom a token named and who is not forgotten yet, by id."""
+        sql = "SELECT principal, at, until, disabled FROM seen ORDER BY id"
+        return [
+            Named(
+                principal=Principal.model_validate_json(row["principal"]),
+                at=row["at"],
+                until=row["until"],
+                disabled=bool(row["disabled"]),
+            )
+            for row in self._file.rows(sql)
+        ]
 
     async def keep(self, principal: Principal, *, issued: float, seconds: float) -> Principal:
         """Keep whom a valid token named; return them as the newest token did.

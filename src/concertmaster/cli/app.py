@@ -16,6 +16,7 @@ from concertmaster.cli import (
     policy,
     runs,
     threads,
+    users,
 )
 from concertmaster.cli import backup as backups
 from concertmaster.cli import chat as chats
@@ -92,6 +93,7 @@ _GROUPS = (
     (_WORK, approvals.app, "approvals"),
     (_WORK, budgets.app, "budgets"),
     (_WORK, feedback.app, "feedback"),
+    (_WORK, users.app, "users"),
     (_LOOK, threads.app, "threads"),
     (_LOOK, runs.app, "runs"),
     (_LOOK, audit.app, "audit"),

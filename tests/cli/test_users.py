@@ -5,9 +5,11 @@ import json
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import concertmaster as cm
 from concertmaster.contracts import Principal
 from concertmaster.errors import Unauthenticated
 from concertmaster.serving.identity import Codes, UserStore
@@ -223,3 +225,43 @@ def test_users_need_no_server(process, home):
     )
     assert (done.returncode, "li is added" in done.stdout) == (0, True), done.stderr
     assert json.loads(process("users", "list", "--json").stdout)[0]["id"] == "li"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("add", "list", "show", "disable", "enable", "roles", "groups"),
+        *("key create", "key list", "revoke", "code", "import"),
+    ],
+)
+def test_help_of_every_command_shows_an_example(cli, command):
+    told = " ".join(cli("users", *command.split(), "--help").stdout.split())
+    assert f"Example: concertmaster users {command}" in told
+
+
+@pytest.mark.parametrize("how", ["disabled", "forgotten"])
+async def test_waiting_run_of_somebody_who_may_not_any_more_is_refused(workspace, home, how):
+    """Approved or not: what counts is who the requester is when the run is resumed."""
+    present = [datetime.now(UTC)]
+    store = UserStore.open(clock=lambda: present[0])
+    await store.add(Principal(id="li", roles=("finance",)), by="root")
+    ana = Principal(id="corp:ana", roles=("customer",))
+    if how == "disabled":
+        ana = ana.model_copy(update={"id": "ana"})
+        await store.add(ana, by="root")
+    else:
+        await store.seen.keep(ana, issued=1.0, seconds=3600)
+    try:
+        async with cm.open(workspace, resolve=store.resolve) as desk:
+            run = await desk.run("refund 80 euros for order 1042", principal=ana, thread="t-1")
+            assert run.status == "awaiting_review"
+            if how == "disabled":
+                await store.disable("ana", by="root")
+            else:
+                present[0] += timedelta(hours=1)
+            run = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")
+            assert run.status == "refused", run.outcome
+            assert run.outcome.text
+            assert not await desk.services.carrier.ledger.effects(run.id)
+    finally:
+        store.close()

@@ -47,9 +47,9 @@ def create(
         print_json({**key.model_dump(mode="json"), "text": text})
         return
     until = f"good until {key.expires[:16].replace('T', ' ')} UTC" if key.expires else "without end"
+    put(text)
     note(f"{key.id} of {id_}, {until};")
     note("keep it in a safe place now: it is not shown again")
-    put(text)
 
 
 @app.command("list", epilog="Example: concertmaster users key list li")
@@ -107,8 +107,8 @@ def code(id_: UserId, *, by: By = None, users: UsersFile = None, as_json: Json =
     if as_json:
         print_json({"id": id_, "code": made, "minutes": MINUTES})
         return
-    note(f"for {id_}, good once and for {MINUTES} minutes, in the console's sign-in form:")
     put(made)
+    note(f"good once, for {MINUTES} minutes, in the console's sign-in form, for {id_}")
 
 
 def _seconds(span: str) -> float:

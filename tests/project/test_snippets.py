@@ -16,6 +16,7 @@ from concertmaster.contracts.spec import (
 from concertmaster.graphs.view import ROUTE_FIELDS
 from concertmaster.policies.conditions import Expression
 from concertmaster.retrieval.front_matter import split_head
+from concertmaster.serving.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -24,6 +25,7 @@ FILES = {
     "models.yaml": ModelsFile,
     "playbooks.yaml": PlaybooksFile,
     "principals.yaml": PrincipalsFile,
+    "server.yaml": Settings,
 }
 # What a snippet of the workflow leaves out.
 REST = {

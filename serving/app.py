@@ -104,9 +104,13 @@ def create_app(
 
 def _routes(app: FastAPI) -> None:
     """Add the rooms' routes, each from its own place."""
+    from concertmaster.serving.api.router import describe
+    from concertmaster.serving.api.router import router as api
     from concertmaster.serving.health import router as health
 
     app.include_router(health)
+    app.include_router(api)
+    describe(app)
 
 
 def _version() -> str:

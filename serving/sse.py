@@ -6,9 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import StreamingResponse
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 __all__ = ["event_stream", "event_text"]
 
@@ -31,7 +34,7 @@ def event_text(data: Any, *, name: str | None = None, id: str | None = None) -> 
 
 
 def event_stream(
-    parts: AsyncGenerator[str], ended: asyncio.Event, counted: AbstractContextManager[None]
+    parts: AsyncGenerator[str], ended: asyncio.Event, counted: AbstractContextManager[object]
 ) -> StreamingResponse:
     """Return a response that sends texts of events as they come.
 
@@ -40,14 +43,35 @@ def event_stream(
         ended: set when the server stops: the stream ends, and clients go on after a restart.
         counted: entered already; left when the stream is over.
     """
-    return StreamingResponse(
-        _alive(parts, ended, counted), media_type="text/event-stream", headers=_HEADERS
-    )
+    return _Events(parts, ended, counted)
 
 
-async def _alive(
-    parts: AsyncGenerator[str], ended: asyncio.Event, counted: AbstractContextManager[None]
-) -> AsyncIterator[str]:
+class _Events(StreamingResponse):
+    """Gives back what a stream holds, also if its client went away before the first event."""
+
+    def __init__(
+        self,
+        parts: AsyncGenerator[str],
+        ended: asyncio.Event,
+        counted: AbstractContextManager[object],
+    ) -> None:
+        self._counted = counted
+        self._open = (_alive(parts, ended), parts)
+        super().__init__(self._open[0], media_type="text/event-stream", headers=_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            try:
+                for stream in self._open:
+                    await stream.aclose()
+            finally:
+                self._counted.__exit__(None, None, None)
+
+
+async def _alive(parts: AsyncGenerator[str], ended: asyncio.Event) -> AsyncGenerator[str]:
     stopping = asyncio.ensure_future(ended.wait())
     coming: asyncio.Task[str] | None = None
     try:
@@ -70,8 +94,6 @@ async def _alive(
         if coming is not None:
             coming.cancel()
             await asyncio.wait([coming])
-        await parts.aclose()
-        counted.__exit__(None, None, None)
 
 
 async def _next(parts: AsyncIterator[str]) -> str:

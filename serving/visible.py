@@ -49,7 +49,11 @@ async def run_for(desk: Desk, principal: Principal, run: str) -> RunRecord:
     Raises:
         UnknownRun: there is none that it may see.
     """
-    record = await desk.runs.get(run)
+    try:
+        record = await desk.runs.get(run)
+    except UnknownRun:
+        # It may have been erased: whose it was is not known any more.
+        raise unknown_run(run) from None
     if owns(principal, record):
         return record
     for approval in await desk.services.approvals.list(run=run):

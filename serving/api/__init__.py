@@ -1,1 +1,1 @@
-"""Threads, runs and approvals over HTTP."""
+"""The API at /api/v1: threads, runs and approvals, as JSON and server-sent events."""

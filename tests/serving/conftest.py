@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import runpy
+import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +60,60 @@ async def desk(support_desk: Path, tmp_path: Path) -> AsyncIterator[cm.Desk]:
     """Open the sample workspace with a home of its own."""
     async with cm.open(support_desk, home=tmp_path / "desk") as opened:
         yield opened
+
+
+_HELD = """
+    while order_id == 77 and not (ctx.data_dir / "go").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture(scope="session")
+def _refunds_files(root: Path) -> dict[str, str]:
+    """Return the files of the small workspace of the orchestrator's tests, which opens quickly."""
+    files = dict(runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"])
+    # Order 77 is looked up for as long as nobody lets go of it.
+    doc = '"Look an order up."'
+    files["tools.py"] = files["tools.py"].replace(doc, doc + _HELD)
+    return files
+
+
+@pytest.fixture
+def refunds_folder(tmp_path: Path, _refunds_files: dict[str, str]) -> Path:
+    """Return a small workspace: refunds over 50.00 wait for finance, order 77 for `let_go`."""
+    folder = tmp_path / "refunds"
+    for name, text in _refunds_files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(textwrap.dedent(text))
+    return folder
+
+
+@pytest.fixture
+def refunds_home(tmp_path: Path) -> Path:
+    """Return the home of the small workspace."""
+    return tmp_path / "refunds-home"
+
+
+@pytest.fixture
+async def refunds(refunds_folder: Path, refunds_home: Path) -> AsyncIterator[cm.Desk]:
+    """Open the small workspace."""
+    async with cm.open(refunds_folder, home=refunds_home) as opened:
+        try:
+            yield opened
+        finally:
+            (refunds_home / "data" / "go").touch()
+
+
+@pytest.fixture
+def let_go(refunds_home: Path):
+    """Return what lets the runs about order 77 go on."""
+
+    def go() -> None:
+        (refunds_home / "data").mkdir(parents=True, exist_ok=True)
+        (refunds_home / "data" / "go").touch()
+
+    yield go
+    go()
 
 
 @pytest.fixture

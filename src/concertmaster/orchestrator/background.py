@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -55,12 +55,14 @@ class Background:
         life: Lifecycle,
         receive: Callable[..., tuple[RunRecord, Principal, Any]],
         record_answer: Callable[..., Coroutine[Any, Any, Approval]],
+        cancel: Callable[..., Coroutine[Any, Any, Run]],
     ) -> None:
         self._home = home
         self._runs = runs
         self._life = life
         self._receive = receive
         self._record_answer = record_answer
+        self._cancel = cancel
         self._tasks: dict[asyncio.Task[Any], tuple[str, str | None] | None] = {}
         self._following = Following(services.trail, runs, services.approvals, life)
 
@@ -134,7 +136,7 @@ class Background:
 
     def follow(
         self, run: str, *, after: str | None = None, until: Until = "rest"
-    ) -> AsyncIterator[Told]:
+    ) -> AsyncGenerator[Told]:
         """Yield what happens in a run, each with an id after which to go on; see `Following`."""
         return self._following.follow(run, after=after, until=until)
 
@@ -165,6 +167,23 @@ class Background:
         if decided.status != "pending":
             self._begin(self._resumed(decided.run))
         return decided
+
+    async def cancel(self, run: str, *, principal: Principal | str, why: str = "") -> Run:
+        """End a run and return; what was queued behind it follows in the background.
+
+        Raises:
+            UnknownRun: there is no such run, or it belongs to somebody else.
+        """
+        ended = asyncio.ensure_future(self._following.wait(run, until="end"))
+        task = self._begin(
+            self._cancel(run, principal=principal, why=why), told=lambda: not ended.done()
+        )
+        try:
+            await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
+            return await (task if task.done() else ended)
+        finally:
+            ended.cancel()
+            await asyncio.wait([ended])
 
     async def _resumed(self, run: str) -> Run:
         async with self._home.busy():

@@ -112,6 +112,7 @@ class Desk:
             life=self._life,
             receive=self._received,
             record_answer=self._answered,
+            cancel=self.cancel,
         )
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,9 +90,9 @@ class Following:
         trail.on(self._emitted)
         runs.on(self._changed)
 
-    async def follow(
+    def follow(
         self, run: str, *, after: str | None = None, until: Until = "rest"
-    ) -> AsyncIterator[Told]:
+    ) -> AsyncGenerator[Told]:
         """Yield what happens in a run, from its beginning or after an id; the end comes last.
 
         Args:
@@ -101,10 +101,12 @@ class Following:
             until: where to stop.
 
         Raises:
-            UnknownRun: there is no such run.
-            RequestError: `after` is no id of an event.
+            UnknownRun: there is no such run, or not any more.
+            RequestError: `after` is no id of an event; raised by the call itself.
         """
-        seq, part = _place(after)
+        return self._follow(run, *_place(after), until)
+
+    async def _follow(self, run: str, seq: int, part: int, until: Until) -> AsyncGenerator[Told]:
         with self._joined(run) as woken:
             while True:
                 woken.clear()
@@ -150,9 +152,10 @@ class Following:
             return True
         if until == "end" or record.status == "running":
             return False
-        if record.status == "awaiting_review":
-            return True
-        return bool(await self._runs.with_status("awaiting_review", thread=record.thread))
+        # A run whose approvals are decided is about to go on, and what follows it, too.
+        waiting = await self._runs.with_status("awaiting_review", thread=record.thread)
+        undecided = await self._approvals.list(thread=record.thread, status="pending")
+        return bool({r.id for r in waiting} & {a.run for a in undecided})
 
     async def _closing(self, record: RunRecord, seq: int, part: int) -> list[Told]:
         """Return the parts of the text and the end, less those that the listener has.
@@ -193,7 +196,10 @@ class Following:
         return ActionChanged(**ids, tool=tool, status=status, why=event.why)
 
     async def _approval(self, event: AuditEvent) -> Approval:
-        return await self._approvals.get(str(event.data["approval"]))
+        """Return an approval as it was asked for: an event is the same whenever it is read."""
+        there = await self._approvals.get(str(event.data["approval"]))
+        since = {"status": "pending", "votes": (), "claims": (), "decided": None}
+        return there.model_copy(update=since)
 
     @contextlib.contextmanager
     def _joined(self, run: str, *, pulse: bool = True) -> Iterator[asyncio.Event]:

@@ -226,24 +226,35 @@ class Runs:
         return await self.with_status("queued", "running", "awaiting_review")
 
     async def threads(
-        self, limit: int = 100, *, owner: Principal | None = None
+        self,
+        limit: int = 100,
+        *,
+        owner: Principal | None = None,
+        before: Sequence[str] | None = None,
     ) -> list[ThreadRecord]:
         """Return the threads, the latest first, with their number of runs and last status.
 
         Args:
             limit: at most so many.
             owner: only those of this principal.
+            before: only those behind this one in the list, by its `updated` and `id`.
         """
-        where = "" if owner is None else "WHERE t.principal = ? AND t.tenant IS ?"
-        values = () if owner is None else (owner.id, owner.tenant)
+        clauses = ["1"]
+        values: tuple[str | None, ...] = tuple(before or ())
+        if before is not None:
+            clauses.append("(t.updated, t.id) < (?, ?)")
+        if owner is not None:
+            clauses.append("t.principal = ? AND t.tenant IS ?")
+            values = (*values, owner.id, owner.tenant)
+        where = " AND ".join(clauses)
 
         def work(connection: sqlite3.Connection) -> list[ThreadRecord]:
             rows = connection.execute(
                 "SELECT t.id, t.principal, t.tenant, t.created, t.updated,"
                 " count(r.id) AS runs,"
                 " (SELECT status FROM runs WHERE thread = t.id ORDER BY seq DESC LIMIT 1) AS status"
-                f" FROM threads t LEFT JOIN runs r ON r.thread = t.id {where}"
-                " GROUP BY t.id ORDER BY t.updated DESC LIMIT ?",
+                f" FROM threads t LEFT JOIN runs r ON r.thread = t.id WHERE {where}"
+                " GROUP BY t.id ORDER BY t.updated DESC, t.id DESC LIMIT ?",
                 (*values, limit),
             )
             return [dict(row) for row in rows]

@@ -1,15 +1,16 @@
-"""The intent classifier: a linear model first, a chat model only below its threshold."""
+"""The intent classifier: the workspace's predictor or a linear model, a chat model below those."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.agents.asking import ask, chosen
 from concertmaster.agents.clarifying import chosen_of, margin_of, question
 from concertmaster.agents.followup import AGREES, DECLINES, MEANS, QUEUED
+from concertmaster.agents.predicted_intent import OUT_OF_SCOPE, told_intent
 from concertmaster.agents.prompts import classification_prompt
 from concertmaster.agents.several import Part, requests_in
 from concertmaster.agents.task import Task
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["classify_intent"]
 
-OUT_OF_SCOPE = "out_of_scope"
 ASKED = "intent"
 DECLINED = "All right."
 
@@ -77,6 +77,13 @@ async def _decide(task: Task) -> _Read:
     parts = await asyncio.to_thread(requests_in, request.text, scores, classifier.predict)
     if len(parts) > 1:
         return _several(task, parts)
+    told = await told_intent(task)
+    if told is not None and told.name and (told.scope or scores.in_scope):
+        likely = dict(scores.ranked).get(told.name, 0.0)
+        confidence = likely if told.probability is None else told.probability
+        return _Read(_intent(task, told.name, confidence, "predictor", told.why))
+    if told is not None and told.name is None:
+        scores = replace(scores, in_scope=False)
     if scores.in_scope:
         options = _close(task, scores, classifier) if not request.follows else ()
         if options:

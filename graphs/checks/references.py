@@ -73,7 +73,7 @@ def _values(subject: Subject) -> Values:
     """Return the texts that a route can rightly ask for, by the path of the name."""
     spec = subject.workspace.spec
     values: dict[str, Collection[str]] = {
-        "intent.method": ("linear", "model", "thread", "single"),
+        "intent.method": ("linear", "predictor", "model", "thread", "single"),
         "verdict.status": ("pass", "revise", "escalate"),
         "draft.method": ("model", "extractive", "template"),
         "done[]": subject.steps,

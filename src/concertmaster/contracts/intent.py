@@ -18,9 +18,10 @@ class Intent(Record):
     """The classified intent with everything that routing needs of its declaration.
 
     `name` is null when the message is out of scope. `confidence` is a probability, 0 to 1.
-    `method` says which stage decided: `linear`, `model`, `thread` (a follow-up), `single`,
-    `clarify` (the author is asked which of two is meant; `name` is null then) or `chosen` (the
-    author's own earlier words, with the answer to such a question or the consent to go on).
+    `method` says which stage decided: `linear`, `predictor` (one that the step declares), `model`,
+    `thread` (a follow-up), `single`, `clarify` (the author is asked which of two is meant; `name`
+    is null then) or `chosen` (the author's own earlier words, with the answer to such a question or
+    the consent to go on).
     `text` are the words that it was read from; null means the request as a whole.
     """
 

@@ -105,7 +105,8 @@ class StepSpec(Spec):
 
     `model` is `none` when the step works without one. `permission` names the policy file that
     governs its tools, or `none`. `fallback` is another step, `escalate` or `refuse`. `context`
-    replaces the workflow's rules for what the step's prompts hold.
+    replaces the workflow's rules for what the step's prompts hold. `predictor` is the need by which
+    an intent classifier asks a predictor of `models.yaml` first.
     """
 
     id: Name
@@ -123,3 +124,4 @@ class StepSpec(Spec):
     fallback: str | None = None
     playbook: Name | None = None
     context: ContextSpec | None = None
+    predictor: Name | None = None

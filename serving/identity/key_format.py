@@ -33,7 +33,7 @@ class KeyText:
     """A key as text, its public id `apikey-…`, and the digest that is stored."""
 
     id: str
-    digest: bytes
+    digest: bytes = field(repr=False)
     text: str = field(repr=False)
 
     def fits(self, digest: bytes) -> bool:

@@ -5,7 +5,8 @@ one home: ```python in one namespace (with top-level await, as in a notebook), `
 line. A ```text block right below a program is its output. Output is compared loosely: of each line
 shown the first words must come up, in order; `...` stands for anything. An id shown as output
 (`run-5f0c…`) stands for the real one, in later commands, too. `# exit 2` behind a command tells
-the exit code to expect.
+the exit code to expect. `export NAME=$(command)` sets a variable for what follows. A server that is
+started with `&` gets a free port, which stands for the one shown, and is stopped at the end.
 """
 
 import ast
@@ -13,6 +14,7 @@ import asyncio
 import contextlib
 import inspect
 import io
+import os
 import re
 import shlex
 import shutil
@@ -33,6 +35,8 @@ DOCUMENTS = [
 ]
 FENCE = re.compile(r"(?m)^( *)```(\w*)[^\n]*\n(.*?)^\1```[ ]*$", re.DOTALL)
 ID = re.compile(r"\b[a-z]+-[0-9a-f]{8,}\b")
+EXPORT = re.compile(r"export (\w+)=\$\((.+)\)")
+PORT = re.compile(r"127\.0\.0\.1:(\d+)")
 FIRST_WORDS = 3
 
 
@@ -96,9 +100,15 @@ class Reader:
     namespace: dict[str, object] = field(default_factory=lambda: {"__name__": "__main__"})
     ids: dict[str, str] = field(default_factory=dict)
     printed: str = ""
+    ports: dict[str, str] = field(default_factory=dict)
+    servers: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def follow(self, text: str) -> None:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner() as runner, contextlib.ExitStack() as stack:
+            stack.callback(self.stop)
+            stack.enter_context(pytest.MonkeyPatch.context()).setattr(
+                os, "environ", os.environ.copy()
+            )
             for block in blocks(text):
                 if block.language == "python":
                     self.printed = self.program(block, runner)
@@ -110,7 +120,7 @@ class Reader:
 
     def program(self, block: Block, runner: asyncio.Runner) -> str:
         # Empty lines in front keep the document's line numbers in a traceback.
-        source = "\n" * (block.line - 1) + block.text
+        source = "\n" * (block.line - 1) + self.real(block.text)
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         code = compile(source, self.name, "exec", flags=flags, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -121,8 +131,18 @@ class Reader:
 
     def command(self, command: str, shown: str, line: int) -> None:
         command, _, comment = command.partition("  # ")
-        arguments = shlex.split(ID.sub(lambda m: self.ids.get(m[0], m[0]), command))
+        if exported := EXPORT.fullmatch(command):
+            inner = [sys.executable, "-m", *shlex.split(exported[2])]
+            done = subprocess.run(
+                inner, capture_output=True, text=True, timeout=240, check=True, env=os.environ
+            )
+            os.environ[exported[1]] = done.stdout.strip()
+            return
+        arguments = shlex.split(self.real(command))
         if arguments[0] != "concertmaster":
+            return
+        if arguments[-1] == "&":
+            self.serve(arguments[:-1], shown, line)
             return
         expected = int(m[1]) if (m := re.search(r"exit (\d+)", comment)) else 0
         done = subprocess.run(
@@ -132,10 +152,38 @@ class Reader:
             text=True,
             timeout=240,
             check=False,
+            env=os.environ,
         )
         where = f"{self.name}:{line}: $ {command}"
         assert done.returncode == expected, f"{where}\n{done.stdout}\n{done.stderr}"
         self.compare(shown, done.stdout + done.stderr, line)
+
+    def real(self, text: str) -> str:
+        """Return what is written with the ids and addresses that this reader got."""
+        text = ID.sub(lambda m: self.ids.get(m[0], m[0]), text)
+        return PORT.sub(lambda m: f"127.0.0.1:{self.ports.get(m[1], m[1])}", text)
+
+    def serve(self, arguments: list[str], shown: str, line: int) -> None:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *arguments, "--port", "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ,
+        )
+        self.servers.append(server)
+        lines = len([text for text in shown.splitlines() if text.strip()])
+        told = "".join(server.stdout.readline() for _ in range(lines))
+        self.compare(shown, told, line)
+        ports = (PORT.findall(text) for text in (shown, told))
+        self.ports |= dict(zip(*ports, strict=False))
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.terminate()
+        for server in self.servers:
+            server.wait(60)
+            server.stdout.close()
 
     def compare(self, shown: str, real: str, line: int) -> None:
         assert not unmet(shown, real), f"{self.name}:{line}: not in the output:\n{real}"

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from concertmaster.serving.api.approvals import router as approvals
+from concertmaster.serving.api.events import schemas
 from concertmaster.serving.api.problem import ANY
 from concertmaster.serving.api.runs import router as runs
 from concertmaster.serving.api.signing_in import DESCRIBED
@@ -32,6 +33,9 @@ def describe(app: FastAPI) -> None:
             if path.startswith(f"{PREFIX}/"):
                 for operation in operations.values():
                     _as_problems(operation["responses"])
+        named = described.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in schemas().items():
+            named.setdefault(name, schema)
         return described
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.following import Until
+from concertmaster.serving.api.events import DESCRIBED_EVENTS, EVENT_STREAM
 from concertmaster.serving.api.pages import Cursor, Limit, Page
 from concertmaster.serving.api.problem import answers
 from concertmaster.serving.api.shapes import (
@@ -32,12 +33,6 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["runs"], responses=answers(404))
 
-_STREAM = "text/event-stream"
-_EVENTS: dict[str, Any] = {
-    "schema": {"type": "string"},
-    "example": 'id: 24\nevent: hopped\ndata: {"run_id":"run-5f0c6a7b8c9d0e1f","thread_id":"t-1",'
-    '"kind":"hopped","to":"retriever","why":"the answer has to come from a document"}\n\n',
-}
 _TOLD = (
     "Server-sent events `run_started`, `hopped`, `action_changed`, `approval_requested`, "
     "`text_delta` and `run_ended`, each with an id; `problem` if it cannot go on."
@@ -79,8 +74,8 @@ Where = Annotated[
         200: {
             "model": RunView,
             "description": "It came to rest while it was waited for. Or, where `Accept` asks for "
-            f"`{_STREAM}`: {_TOLD}",
-            "content": {_STREAM: _EVENTS},
+            f"`{EVENT_STREAM}`: {_TOLD}",
+            "content": {EVENT_STREAM: DESCRIBED_EVENTS},
             "headers": _HEADERS,
         },
         **_GOES_ON,
@@ -102,7 +97,7 @@ async def start_run(
     Returns at once, after at most `wait` seconds, or with a stream of events. What becomes of a
     message while another one of its thread is not done with, is the server's setting `conflict`.
     """
-    streams = _STREAM in request.headers.get("accept", "")
+    streams = EVENT_STREAM in request.headers.get("accept", "")
     with ExitStack() as place:
         if streams or wait:
             place.enter_context(host.streaming(who))
@@ -129,7 +124,7 @@ async def get_run(who: Caller, desk: Workflow, run: str) -> RunView:
     "/workflows/{workflow}/runs/{run}/events",
     operation_id="follow_run",
     response_class=Response,
-    responses={200: {"description": _TOLD, "content": {_STREAM: _EVENTS}}},
+    responses={200: {"description": _TOLD, "content": {EVENT_STREAM: DESCRIBED_EVENTS}}},
 )
 async def follow_run(
     *,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
-from typing import Any
 
 from fastapi.responses import StreamingResponse
 
-from concertmaster.contracts import Principal, RunRecord, StreamEvent
+from concertmaster.contracts import Principal, RunRecord
 from concertmaster.contracts.events import ApprovalRequested
 from concertmaster.errors import ConcertmasterError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.following import Told, Until
+from concertmaster.serving.api.events import StreamProblem, as_sent
 from concertmaster.serving.api.views import seen_on
 from concertmaster.serving.host import Host
 from concertmaster.serving.sse import event_stream, event_text
@@ -58,26 +58,17 @@ def streamed(
 async def _texts(
     desk: Desk, who: Principal, record: RunRecord, following: AsyncGenerator[Told]
 ) -> AsyncGenerator[str]:
+    thread = shown(who, record.thread)
     async with aclosing(following):
         try:
             async for told in following:
-                data = _data(desk, who, record, told.event)
-                if data is not None:
-                    yield event_text(data, name=told.event.kind, id=told.id)
+                event, seen = told.event, None
+                if isinstance(event, ApprovalRequested):
+                    seen = next(iter(seen_on(desk, who, record, [event.approval])), None)
+                    if seen is None:
+                        continue  # It is for others to decide.
+                yield event_text(as_sent(event, thread, seen), name=event.kind, id=told.id)
         except ConcertmasterError as error:
             # It was erased meanwhile, for instance. The status has been sent long ago.
-            yield event_text({"code": error.code, "detail": "it cannot go on"}, name="problem")
-
-
-def _data(
-    desk: Desk, who: Principal, record: RunRecord, event: StreamEvent
-) -> dict[str, Any] | None:
-    """Return what is told of an event, None if this caller is told nothing of it."""
-    data = event.model_dump(mode="json", exclude={"run", "thread", "approval"})
-    ids = {"run_id": event.run, "thread_id": shown(who, event.thread)}
-    if isinstance(event, ApprovalRequested):
-        seen = seen_on(desk, who, record, [event.approval])
-        if not seen:
-            return None
-        data["approval"] = seen[0].model_dump(mode="json")
-    return {**ids, **data}
+            problem = StreamProblem(code=error.code, detail="the stream cannot go on")
+            yield event_text(problem.model_dump_json(), name=problem.kind)

@@ -114,13 +114,16 @@ class Following:
                 resting = await self._rests(record, until)
                 if resting:
                     await self._stored()
+                end = await self._end(record)
                 for event in await self._trail.events(run=run, types=_TOLD, after=seq):
+                    if end is not None and (event.seq or 0) > end:
+                        break  # What became clear after the end is no part of what was told.
                     seq, part = event.seq or seq, 0
                     told = await self._event(event)
                     if told is not None:
                         yield Told(id=str(seq), event=told)
                 if resting:
-                    for last in await self._closing(record, seq, part):
+                    for last in await self._closing(record, seq if end is None else end, seq, part):
                         yield last
                     return
                 with contextlib.suppress(TimeoutError):
@@ -157,16 +160,24 @@ class Following:
         undecided = await self._approvals.list(thread=record.thread, status="pending")
         return bool({r.id for r in waiting} & {a.run for a in undecided})
 
-    async def _closing(self, record: RunRecord, seq: int, part: int) -> list[Told]:
+    async def _end(self, record: RunRecord) -> int | None:
+        """Return the number of the trail's record of a run's end, None if there is none."""
+        if record.status not in FINAL:
+            return None
+        ends = await self._trail.events(run=record.id, types=_ENDS)
+        return ends[-1].seq if ends else None
+
+    async def _closing(self, record: RunRecord, base: int, seq: int, part: int) -> list[Told]:
         """Return the parts of the text and the end, less those that the listener has.
 
-        They hang on the last record of the trail that was told of, whether told now or before.
+        Args:
+            record: the run, which rests.
+            base: the record of the trail that they hang on: the run's end, or the last one told.
+            seq: the last record that the listener knows.
+            part: how many of the parts that hang on it the listener has.
         """
-        events = await self._trail.events(run=record.id, types=_TOLD)
-        ends = [e for e in events if e.type in _ENDS] if record.status in FINAL else events
-        base = (ends or events)[-1].seq or 0 if events else seq
-        if seq > base and not ends:
-            return []
+        if seq > base:
+            return []  # An id from elsewhere: nothing comes after it.
         had = part if seq == base else 0
         run = await self._life.face(record, None)
         texts = (e for e in text_parts(run) if not isinstance(e, ApprovalRequested))

@@ -78,7 +78,8 @@ class Journal:
         return _overlaid(found, waiting, run)
 
     def _store(self, connection: sqlite3.Connection) -> None:
-        rows = self._waiting.copy()
+        once = self._database.once
+        rows = {n: row for n, row in self._waiting.copy().items() if once((id(self), n))}
         for row in rows.values():
             if isinstance(row, Note):
                 write_note(connection, row)

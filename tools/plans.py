@@ -98,7 +98,8 @@ class Plans:
         Where something else stands already, another process had the home meanwhile and took the
         run up by a plan of its own. That one holds, and what waits here of the run is dropped.
         """
-        waiting = self._waiting.copy()
+        once = self._database.once
+        waiting = {at: a for at, a in self._waiting.copy().items() if once((id(self), at))}
         overtaken = {run for run, position in waiting if _revisions(connection, run, position)}
         for (run, _), action in waiting.items():
             if run not in overtaken:

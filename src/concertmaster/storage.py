@@ -10,11 +10,11 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 from concertmaster.errors import HomeFenced, HomeReadOnly, HomeVersion, StorageError
 
@@ -58,10 +58,30 @@ class Fence(Protocol):
         ...
 
 
+class _Asked(Generic[T]):
+    """A write that is asked for; `begun` ends when it is carried out, well or not."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T], claim: int | None) -> None:
+        self.work = work
+        self.claim = claim
+        self.begun: asyncio.Future[None] | None = None
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    async def outcome(self) -> T:
+        """Return what the work returned, or raise what it raised."""
+        if self.begun is not None and not self.begun.done():
+            await asyncio.shield(self.begun)
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
 class Database:
     """A SQLite file in WAL mode with `synchronous=FULL`: a commit survives a power loss.
 
     `write` runs a function in one transaction, `read` outside of one; both off the event loop.
+    Writes that are asked for while another one waits for the disk share the next transaction.
     `look` is for the small reads of every run.
     With a `fence`, a transaction begins by asking it whether this process may still write.
     """
@@ -70,6 +90,8 @@ class Database:
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="concertmaster-db")
         self._committed: list[Callable[[], None]] = []
+        self._stored: set[Hashable] = set()
+        self._asked: list[_Asked[Any]] = []
         self._glass: sqlite3.Connection | None = None
         self._looking = threading.Lock()
         self.path = path
@@ -157,10 +179,33 @@ class Database:
             HomeReadOnly: the file cannot be written.
             HomeFenced: another process has taken over; `work` was not run.
         """
-        claim = self.fence.claim() if self.fence else None
+        asked: _Asked[T] = _Asked(work, self.fence.claim() if self.fence else None)
+        self._asked.append(asked)
+        try:
+            async with self.writing:
+                if asked.begun is None:
+                    await self._begin()
+        except BaseException:
+            if asked.begun is None:
+                self._asked.remove(asked)
+            raise
+        return await asked.outcome()
+
+    async def _begin(self) -> None:
+        """Carry out all that is asked for, in one transaction, and wait for its end."""
+        together = self._asked
+        alone = len(together) == 1
         loop = asyncio.get_running_loop()
-        async with self.writing:
-            return await loop.run_in_executor(self._thread, self._write, work, claim)
+        begun = (
+            loop.run_in_executor(self._thread, self._alone, together[0])
+            if alone
+            else loop.run_in_executor(self._thread, self._together, together)
+        )
+        self._asked = []
+        for each in together:
+            each.begun = begun
+        # The others wait for it, too, and go on where who began it is cancelled.
+        await (begun if alone else asyncio.shield(begun))
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Hand a `write` over from any thread or event loop, and return what tells of its end.
@@ -219,6 +264,17 @@ class Database:
         """
         self._committed.append(call)
 
+    def once(self, row: Hashable) -> bool:
+        """Note that a row is stored in the present transaction; False if it is already.
+
+        For what waits in memory until it is committed: of writes that share a transaction, several
+        may come upon it. If what stored it is undone, it counts as not stored.
+        """
+        if row in self._stored:
+            return False
+        self._stored.add(row)
+        return True
+
     def _write(self, work: Callable[[sqlite3.Connection], T], claim: int | None = None) -> T:
         self._committed = []
         try:
@@ -235,9 +291,60 @@ class Database:
                 raise
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
+        finally:
+            self._stored = set()
         for call in self._committed:
             call()
         return result
+
+    def _alone(self, asked: _Asked[Any]) -> None:
+        try:
+            asked.result = self._write(asked.work, asked.claim)
+        except BaseException as error:
+            asked.error = error
+
+    def _together(self, asked: list[_Asked[Any]]) -> None:
+        """Carry out several writes in one transaction: a wait for the disk for all of them.
+
+        Each is as much on its own as in a transaction of its own: what one that raises has done
+        is undone, and nobody is told of a success before all of it is on disk.
+        """
+        done: list[_Asked[Any]] = []
+        committed: list[Callable[[], None]] = []
+
+        def work(connection: sqlite3.Connection) -> None:
+            for each in asked:
+                self._committed, before = [], self._stored.copy()
+                connection.execute("SAVEPOINT one")
+                try:
+                    if self.fence is not None and each.claim is not None:
+                        self.fence.check(connection, each.claim)
+                    each.result = each.work(connection)
+                except BaseException as error:
+                    each.error = self._told(error)
+                    if not connection.in_transaction:
+                        raise  # SQLite gave up all of it; the disk is full, for instance.
+                    connection.execute("ROLLBACK TO one")
+                    self._stored = before
+                else:
+                    done.append(each)
+                    committed.extend(self._committed)
+                connection.execute("RELEASE one")
+            self._committed = committed
+
+        try:
+            self._write(work)
+        except BaseException as error:
+            for each in asked:
+                if each in done or each.error is None:
+                    each.error = self._told(error)
+
+    def _told(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        told = storage_error(error, self.path)
+        told.__cause__ = error
+        return told
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:

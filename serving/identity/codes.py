@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 import sqlite3
@@ -10,7 +11,7 @@ from datetime import timedelta
 
 from concertmaster.contracts import Principal
 from concertmaster.contracts.deadline import utc
-from concertmaster.errors import UnknownPrincipal
+from concertmaster.errors import Unauthenticated, UnknownPrincipal
 from concertmaster.serving.identity.key_format import resembles_key
 from concertmaster.serving.identity.refusal import refuse
 from concertmaster.serving.identity.user_store import UserStore
@@ -19,6 +20,8 @@ __all__ = ["MINUTES", "Codes"]
 
 MINUTES = 10
 """How long a code is good for."""
+
+_log = logging.getLogger("concertmaster.identity")
 
 _CODE = re.compile(r"once_[A-Za-z0-9_-]{43}")
 
@@ -54,10 +57,18 @@ class Codes:
     async def sign_in(self, text: str) -> Principal:
         """Return whose one-time code or API key a text is; a code is used up by it.
 
+        A refusal is logged with its reason, never with the text.
+
         Raises:
             Unauthenticated: it is neither, or not good any more.
         """
-        text = text.strip()
+        try:
+            return await self._whose(text.strip())
+        except Unauthenticated as error:
+            _log.warning("refused to sign in: %s (%s)", error.reason, error.about or "-")
+            raise
+
+    async def _whose(self, text: str) -> Principal:
         if resembles_key(text):
             return await self._store.keys.check(text)
         if not _CODE.fullmatch(text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from concertmaster.serving.identity.credentials import cookies
@@ -13,10 +13,30 @@ from concertmaster.serving.identity.refusal import refuse
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-__all__ = ["Cookie", "cookie_of", "is_loopback", "no_cookie", "same_origin", "session_cookie"]
+__all__ = [
+    "Cookie",
+    "CookieArguments",
+    "cookie_of",
+    "is_loopback",
+    "no_cookie",
+    "same_origin",
+    "session_cookie",
+]
 
 _PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 _SECURE, _PLAIN = "__Host-cm_session", "cm_session"
+
+
+class CookieArguments(TypedDict):
+    """Arguments of Starlette's `set_cookie`."""
+
+    key: str
+    value: str
+    max_age: int | None
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["strict"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +48,8 @@ class Cookie:
     max_age: int | None
     value: str = field(repr=False)
 
-    def arguments(self) -> dict[str, str | int | bool | None]:
+    def arguments(self) -> CookieArguments:
         """Return what Starlette's `set_cookie` takes."""
-        strict: Literal["strict"] = "strict"
         return {
             "key": self.name,
             "value": self.value,
@@ -38,7 +57,7 @@ class Cookie:
             "path": "/",
             "secure": self.secure,
             "httponly": True,
-            "samesite": strict,
+            "samesite": "strict",
         }
 
 

@@ -196,11 +196,14 @@ async def test_code_for_a_disabled_user_is_not_made(store, codes, ana):
         await codes.create("ana", by="root")
 
 
-async def test_key_signs_in_as_well_and_other_text_does_not(codes, ana):
+async def test_key_signs_in_as_well_and_other_text_does_not(codes, ana, caplog):
     assert (await codes.sign_in(ana)).id == "ana"
     for text in ("", "password", "once_x", ana[:-1], "once_" + "x" * 43):
-        with pytest.raises(Unauthenticated):
+        caplog.clear()
+        with pytest.raises(Unauthenticated) as caught:
             await codes.sign_in(text)
+        assert caplog.messages == [f"refused to sign in: {caught.value.reason} (-)"]
+        assert not text or text not in caplog.text + str(caught.value)
 
 
 async def test_code_is_not_in_the_file(codes, ana, path):

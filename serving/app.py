@@ -107,10 +107,16 @@ def _routes(app: FastAPI) -> None:
     from concertmaster.serving.api.router import describe
     from concertmaster.serving.api.router import router as api
     from concertmaster.serving.health import router as health
+    from concertmaster.serving.openai.router import router as openai
 
     app.include_router(health)
+    app.include_router(openai)
     app.include_router(api)
     describe(app)
+    if app.state.host.settings.console:
+        from concertmaster.serving.console.router import router as console
+
+        app.include_router(console)
 
 
 def _version() -> str:

@@ -64,7 +64,7 @@ _TOLD: tuple[EventType, ...] = (
     *_STATUS,
     *_ENDS,
 )
-_ID = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?")
+_ID = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,14 @@ def test_people_of_a_workspace_become_users_and_stay_as_they_are(cli, ask, works
     assert "added: nobody" in cli("users", "import", workspace).stdout
 
 
+def test_log_tells_who_changed_what_of_whom(cli, ask, li):
+    assert ask("users", "log")[0][0]["subject"] == "li"
+    cli("users", "roles", "li", "add", "manager", "--as", "dora")
+    told = cli("users", "log").stdout
+    assert "li  changed by dora: roles finance → finance, manager" in told
+    assert "added" not in cli("users", "log", "--last", "1").stdout
+
+
 def test_id_that_is_none_imports_nobody(cli, workspace, store):
     file = workspace / "principals.yaml"
     file.write_text(file.read_text() + "  - {id: 'corp:7', roles: [finance]}\n")
@@ -231,7 +239,7 @@ def test_users_need_no_server(process, home):
     "command",
     [
         *("add", "list", "show", "disable", "enable", "roles", "groups"),
-        *("key create", "key list", "revoke", "code", "import"),
+        *("key create", "key list", "revoke", "code", "import", "log"),
     ],
 )
 def test_help_of_every_command_shows_an_example(cli, command):

@@ -139,8 +139,8 @@ def show(
         if keys:
             put(keys_table(keys, whose=False))
         for change in changes:
-            when = change.at[:19].replace("T", " ")
-            put(styled(f"  {when}  {change.what} by {change.by}{_details(change)}", "dim"))
+            line = f"  {_second(change)}  {change.what} by {change.by}{_details(change)}"
+            put(styled(line, "dim"))
 
     with_store(users, work)
 
@@ -169,6 +169,32 @@ def enable(id_: UserId, *, by: By = None, users: UsersFile = None, as_json: Json
         put(f"{id_} is enabled")
 
 
+@app.command(epilog="Example: concertmaster users log --last 50")
+def log(
+    *,
+    last: Annotated[int, typer.Option(min=1, help="So many of the latest.")] = 100,
+    users: UsersFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show who changed what of whom, and who signed in to the console, oldest first."""
+    from concertmaster.cli.console import note, print_json, put, styled
+
+    async def work(store: UserStore) -> None:
+        found = store.changes(last=last)
+        if as_json:
+            print_json([change.model_dump(mode="json") for change in found])
+            return
+        for change in found:
+            line = styled(f"{_second(change)}  ", "dim")
+            line.append(styled(change.subject, "bold"))
+            line.append(styled(f"  {change.what} by {change.by}{_details(change)}"))
+            put(line)
+        if not found:
+            note("nothing was changed yet")
+
+    with_store(users, work)
+
+
 app.command(epilog=users_roles.ROLES)(users_roles.roles)
 app.command(epilog=users_roles.GROUPS)(users_roles.groups)
 app.add_typer(users_keys.app, name="key")
@@ -194,6 +220,10 @@ def _list_named(store: UserStore, *, as_json: bool) -> None:
         cells = [who.id, ", ".join(who.roles), ", ".join(who.groups), who.tenant or "", until]
         table.add_row(*map(safe, cells))
     put(table)
+
+
+def _second(change: Change) -> str:
+    return change.at[:19].replace("T", " ")
 
 
 def _details(change: Change) -> str:

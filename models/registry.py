@@ -122,7 +122,9 @@ class Models:
         names = [chat.name for chat in chats]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ConfigError(f"two models are named {sorted(twice)[0]!r}")
+            raise ConfigError(
+                f"two models are named {sorted(twice)[0]!r}", hint="give one of them another name"
+            )
         self.chats = tuple(chats)
         self.rules = file.rules if file else ()
         self.standings = standings or Standings()

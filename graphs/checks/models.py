@@ -11,8 +11,10 @@ from concertmaster.graphs.checks.predictors import check_predictors
 from concertmaster.graphs.checks.subject import Place, Subject
 from concertmaster.graphs.problems import Problem
 from concertmaster.models.lack import lack_of
+from concertmaster.models.prices import price_of
 from concertmaster.models.registry import Chat, Models, declared
 from concertmaster.models.requirement import FIELDS
+from concertmaster.models.spec import ModelSpec
 from concertmaster.policies.conditions import Condition, ConditionError
 
 __all__ = ["check_models"]
@@ -45,11 +47,23 @@ def check_models(subject: Subject) -> Iterator[Problem]:
             found = subject.warning if lack.kind == "key" else subject.error
             told = f"model {entry.name!r} {lack.what}"
             yield found(place, f"model-{lack.kind}", told, lack.fix)
+        yield from _priced(subject, spec, place)
     for index, rule in enumerate(file.rules):
         yield from _rule(subject, rule, (_PART, "rules", index), known)
     if sound and file.models:
         yield from _served(subject)
     yield from check_predictors(subject)
+
+
+def _priced(subject: Subject, spec: ModelSpec, place: Place) -> Iterator[Problem]:
+    """Warn of a model that is never asked, because money is bounded and its price is not known."""
+    purses = [budget.id for budget in subject.workflow.budgets if budget.of == "money"]
+    if purses and spec.provider != "workspace" and price_of(spec) is None:
+        told = (
+            f"model {spec.name!r} has no known price: budget {purses[0]!r} of money leaves it out"
+        )
+        hint = "declare it in USD per million tokens: price: {input: 0.5, output: 2}"
+        yield subject.warning(place, "no-price", told, hint)
 
 
 def _rule(subject: Subject, rule: ModelRule, at: Place, known: set[str]) -> Iterator[Problem]:

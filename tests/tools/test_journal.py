@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,30 @@ async def test_rows_are_stored_only_with_the_transaction_that_succeeds(
     await database.write(lambda connection: trail.store(connection) and None)
     assert not journal.waiting
     assert (await journal.read("run-1", "t-1")).history(9, "").run.calls == 1
+
+
+async def test_rows_are_stored_once_by_writes_that_share_a_transaction(
+    journal: Journal, trail: Trail, database: Database
+) -> None:
+    go_on, begun = threading.Event(), threading.Event()
+
+    def hold(_: Any) -> None:
+        begun.set()
+        go_on.wait()
+
+    holding = asyncio.create_task(database.write(hold))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    journal.add(entry(0))
+    journal.add(entry(1, "pay", status="refused"))
+    others = asyncio.gather(*(database.write(trail.store) for _ in range(3)))
+    await asyncio.sleep(0)
+    go_on.set()
+    await holding
+    await others
+    assert not journal.waiting
+    history = (await journal.read("run-1", "t-1")).history(9, "")
+    assert (history.run.calls, history.run.refused) == (1, 1)
 
 
 async def test_other_runs_count_for_the_thread_and_other_threads_do_not(journal: Journal) -> None:

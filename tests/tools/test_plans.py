@@ -1,4 +1,6 @@
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -141,4 +143,35 @@ async def test_plan_that_another_process_made_meanwhile_holds(tmp_path: Path) ->
     await database.write(trail.store)
     assert await plans.load("run-1") == [action(0, order=8)]
     assert await plans.load("run-2") == [action(0)]
+    database.close()
+
+
+async def test_plan_is_stored_once_and_whole_by_writes_that_share_a_transaction(
+    tmp_path: Path,
+) -> None:
+    database = Database.open(tmp_path / "home.db", (*MIGRATIONS, *audit.MIGRATIONS))
+    trail = Trail(database, "desk")
+    plans = Plans(database, trail)
+    await plans.save("run-1", "executor", [action(0)])
+    go_on, begun = threading.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait()
+
+    def later(connection: sqlite3.Connection) -> None:
+        # As if accepted between two works of one transaction.
+        plans._waiting[("run-1", 1)] = action(1)
+        trail.store(connection)
+
+    holding = asyncio.create_task(database.write(hold))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    others = asyncio.gather(*(database.write(w) for w in (trail.store, later, trail.store)))
+    await asyncio.sleep(0)
+    go_on.set()
+    await holding
+    await others
+    assert await Plans(database).load("run-1") == [action(0), action(1)]
+    assert not plans._waiting
     database.close()

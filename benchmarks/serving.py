@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,17 +30,14 @@ from typing import Any
 from report import report
 from rich.console import Console
 from rich.table import Table
+from serving_load.alone import Alone
 from serving_load.client import Connection, Target
 from serving_load.idle import idle_streams
 from serving_load.levels import MESSAGE, Level, chat, measured
 from serving_load.mixed import mixed_load
 from serving_load.served import Ours, echoing
 
-import concertmaster as cm
-from concertmaster.contracts import Principal
-
 ROUNDS = 3
-WORKSPACE = Path(__file__).resolve().parents[1] / "examples" / "support_desk"
 
 
 def main() -> None:
@@ -95,12 +91,13 @@ async def _levels(
     recorded.write_text(json.dumps(await _recorded(target)))
     echo, there = echoing(recorded)
     try:
-        levels = []
-        for connections in options.connections:
-            requests = max(options.requests, connections)
-            tell(f"{connections} connections")
-            levels.append(await _level(target, there, connections, requests))
-        return levels
+        async with Alone() as alone:
+            levels = []
+            for connections in options.connections:
+                requests = max(options.requests, connections)
+                tell(f"{connections} connections")
+                levels.append(await _level(target, there, alone, connections, requests))
+            return levels
     finally:
         echo.terminate()
         echo.wait(20)
@@ -108,7 +105,9 @@ async def _levels(
             echo.stdout.close()
 
 
-async def _level(ours: Target, echo: Target, connections: int, requests: int) -> dict[str, Any]:
+async def _level(
+    ours: Target, echo: Target, alone: Alone, connections: int, requests: int
+) -> dict[str, Any]:
     """Measure one number of connections: the rounds of all three take turns, the best counts."""
     best: dict[str, Level] = {}
     desk_rps = 0.0
@@ -117,7 +116,7 @@ async def _level(ours: Target, echo: Target, connections: int, requests: int) ->
             level = await measured(target, connections, requests)
             if name not in best or level.rps > best[name].rps:
                 best[name] = level
-        desk_rps = max(desk_rps, await _alone(connections, requests))
+        desk_rps = max(desk_rps, await alone.runs_per_second(connections, requests))
     found = best["echo"].figures()
     return {
         "connections": connections,
@@ -142,37 +141,6 @@ async def _recorded(target: Target) -> list[str]:
     return [part.decode() for part in reply.parts]
 
 
-async def _alone(at_once: int, requests: int) -> float:
-    """Return how many runs a second the desk carries out in a process without a server."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        __file__,
-        "--alone",
-        str(at_once),
-        str(requests),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await child.communicate()
-    return float(out.decode().splitlines()[-1])
-
-
-async def _in_process(at_once: int, requests: int) -> float:
-    ana = Principal(id="ana", roles=("customer",))
-    with tempfile.TemporaryDirectory(prefix="concertmaster-alone-") as home:
-        async with cm.open(WORKSPACE, home=home) as desk:
-            left = iter(range(requests))
-
-            async def work() -> None:
-                for _ in left:
-                    run = await desk.run(MESSAGE, principal=ana)
-                    assert run.status == "answered", run.status
-
-            await desk.run(MESSAGE, principal=ana)
-            begun = time.perf_counter()
-            await asyncio.gather(*(work() for _ in range(at_once)))
-            return requests / (time.perf_counter() - begun)
-
-
 def _show(console: Console, figures: dict[str, Any]) -> None:
     table = Table(title="streamed chat requests")
     for column in ("connections", "requests/s", "first event", "end p50", "end p99"):
@@ -192,7 +160,4 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--alone"]:
-        print(asyncio.run(_in_process(int(sys.argv[2]), int(sys.argv[3]))))
-    else:
-        main()
+    main()

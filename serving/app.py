@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def create_app(
     docs = "/docs" if given.docs else None
     app = FastAPI(
         title=given.title,
-        version=_version(),
+        version=metadata.version("concertmaster"),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -117,9 +118,3 @@ def _routes(app: FastAPI) -> None:
         from concertmaster.serving.console.router import router as console
 
         app.include_router(console)
-
-
-def _version() -> str:
-    from concertmaster import __version__
-
-    return __version__

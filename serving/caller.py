@@ -8,9 +8,10 @@ from collections import OrderedDict
 from fastapi import Request
 
 from concertmaster.contracts import Principal
-from concertmaster.errors import ServerBusy, Unauthenticated
+from concertmaster.errors import ServerBusy
 from concertmaster.models.bucket import Bucket
 from concertmaster.serving.host import Host
+from concertmaster.serving.identity.refusal import refuse
 
 __all__ = ["Rates", "host_of", "signed_in"]
 
@@ -50,9 +51,9 @@ async def signed_in(request: Request) -> Principal:
     state = request.app.state
     principal: Principal | None = await state.auth(request)
     if principal is None or not principal.authenticated:
-        raise Unauthenticated(
+        raise refuse(
+            "nothing_shown",
             "this needs somebody who is signed in",
-            reason="nothing_shown",
             hint="send an API key as `Authorization: Bearer …`",
         )
     state.rates.take(principal)

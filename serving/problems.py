@@ -33,10 +33,13 @@ from concertmaster.errors import (
     StorageError,
     ThreadBusy,
     ThreadForbidden,
+    Unauthenticated,
     UnknownPrincipal,
     UnknownRun,
     UnknownWorkflow,
 )
+from concertmaster.serving.identity.refusal import challenge
+from concertmaster.serving.identity.refusal import status_of as refusal_status
 
 __all__ = ["answer_problem", "install", "openai_path", "status_of"]
 
@@ -87,11 +90,12 @@ _OPENAI_TYPES = {
     500: "server_error",
     503: "server_error",
 }
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="concertmaster"'}
 
 
 def status_of(error: ConcertmasterError) -> int:
     """Return the HTTP status that an error stands for."""
+    if isinstance(error, Unauthenticated):
+        return refusal_status(error)
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
@@ -117,7 +121,7 @@ def answer_problem(
     """
     more = dict(headers or {})
     if status == 401:
-        more = {**_CHALLENGE, **more}
+        more = {**challenge(), **more}
     if openai_path(path):
         message = f"{detail} ({hint})" if hint else detail
         kind = _OPENAI_TYPES.get(status, "invalid_request_error")
@@ -165,6 +169,8 @@ def told(request: Request, error: ConcertmasterError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(error.rest)))
     elif status == 503:
         headers["Retry-After"] = "5"
+    elif status == 401 and isinstance(error, Unauthenticated):
+        headers = challenge(None if error.reason == "nothing_shown" else error)
     if status in (500, 503):
         _log.warning("%s at %s", error.code, _route(request))
     hidden = isinstance(error, HomeError | StorageError | ConfigError) and status >= 500

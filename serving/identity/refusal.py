@@ -31,6 +31,7 @@ Refusal = Literal[
     "session_over",
     "csrf",
     "used_code",
+    "nothing_shown",
 ]
 """Why a caller was refused."""
 

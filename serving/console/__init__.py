@@ -1,1 +1,1 @@
-"""The console in which people decide approvals, in any browser."""
+"""Pages for reviewers: the queue, one approval, threads as they go, figures."""

@@ -1,8 +1,8 @@
 """How the way of a call through the gate is gone: by a caller that waits, or by one that awaits.
 
-The way is a generator: it yields what has to be done, and is sent what came of it. What takes
-microseconds is done where the caller is. Only what waits for people's stores or for the code of a
-tool goes to the governance's own event loop.
+The way is a generator: it yields what has to be done, and is sent what came of it. Calls are
+decided and written down where their callers are. Only what asks people, and the `async` code of a
+tool's declaration, goes to the governance's own event loop.
 """
 
 from __future__ import annotations

@@ -70,8 +70,11 @@ class _Asked(Generic[T]):
 
     async def outcome(self) -> T:
         """Return what the work returned, or raise what it raised."""
-        if self.begun is not None and not self.begun.done():
+        if self.begun is None:
+            raise RuntimeError("the write was not begun")
+        if not self.begun.done():
             await asyncio.shield(self.begun)
+        self.begun.result()  # Raises if it was not carried out at all.
         if self.error is not None:
             raise self.error
         return cast("T", self.result)

@@ -14,7 +14,7 @@ LEVELS = (
     ("cli", "testing", "deploy"),
     ("examples",),
     ("concertmaster",),
-    ("serving",),
+    ("serving", "evaluation"),
     ("orchestrator",),
     ("graphs",),
     ("agents",),

@@ -1,0 +1,1 @@
+"""How good it was: cases, evaluators, baselines, reports, in LangSmith and offline."""

@@ -1,0 +1,1 @@
+"""What the trail tells of the process: paths, waits, bottlenecks, conformance."""

@@ -1,0 +1,1 @@
+"""What other policies would have decided about recorded runs."""

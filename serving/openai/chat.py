@@ -18,6 +18,7 @@ from concertmaster.serving.host import Host
 from concertmaster.serving.openai.asked import last_message
 from concertmaster.serving.openai.completion import Completion
 from concertmaster.serving.openai.finding import run_in
+from concertmaster.serving.openai.headers import headers_of
 from concertmaster.serving.openai.meanwhile import meanwhile
 from concertmaster.serving.openai.names import run_of_completion
 from concertmaster.serving.openai.refusal import ERRORS, OpenAIRoute
@@ -59,7 +60,7 @@ async def create_completion(
             stack.enter_context(host.streaming(who))
         started = await host.start(desk, who, text, thread=thread, key=idempotency_key)
         completion = await _completion(desk, who, started.run)
-        headers = {"x-thread-id": completion.thread, "x-run-id": started.run}
+        headers = headers_of(completion.thread, started.run)
         if not wanted.stream:
             body = await _waited(host, desk, completion)
             return JSONResponse(body, headers=headers)

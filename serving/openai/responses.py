@@ -16,6 +16,7 @@ from concertmaster.serving.host import Host
 from concertmaster.serving.openai.asked import Decided, asked_in
 from concertmaster.serving.openai.deciding import decide
 from concertmaster.serving.openai.finding import approval_in, own_run_in, run_in, thread_of
+from concertmaster.serving.openai.headers import headers_of
 from concertmaster.serving.openai.names import ResponseName
 from concertmaster.serving.openai.refusal import ERRORS, NotHonoured, OpenAIRoute
 from concertmaster.serving.openai.telling import Telling, telling
@@ -175,7 +176,7 @@ def _streamed(host: Host, told: Telling, stack: ExitStack, after: int = -1) -> R
 
 
 def _headers(told: Telling) -> dict[str, str]:
-    return {"x-thread-id": told.head.thread, "x-run-id": told.head.record.id}
+    return headers_of(told.head.thread, told.head.record.id)
 
 
 async def _texts(told: Telling, after: int) -> AsyncGenerator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,10 @@ def make_step(step: StepSpec, services: Services, sessions: Sessions) -> Any:
 
     node.__name__ = step.id
     return node
+
+
+# A retry is no news on a terminal of which nobody set up the log; who sets one up gets it.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 async def _attempt(agent: Agent, task: Task) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def _field(
     present = name in arguments
     value = arguments.get(name, own.get("default", declared.get("default", "")))
     kind, type_ = _kind(own, value)
-    options = tuple(_options(own, nullable, required)) if kind == "choice" else ()
+    given = required or "default" in own or "default" in declared
+    options = tuple(_options(own, nullable, given)) if kind == "choice" else ()
     text = _shown(value, kind)
     if options and text not in {key for key, _ in options}:
         options = ((text, text or "—"), *options)
@@ -166,7 +167,7 @@ def _choices(own: Mapping[str, Any]) -> list[Any]:
     return list(own.get("enum") or ([own["const"]] if "const" in own else []))
 
 
-def _options(own: Mapping[str, Any], nullable: bool, required: bool) -> Iterator[tuple[str, str]]:
+def _options(own: Mapping[str, Any], nullable: bool, given: bool) -> Iterator[tuple[str, str]]:
     for choice in _choices(own) or [True, False]:
         text = _shown(choice, "choice")
         yield (
@@ -175,7 +176,7 @@ def _options(own: Mapping[str, Any], nullable: bool, required: bool) -> Iterator
         )
     if nullable:
         yield _NOTHING, "nothing"
-    elif not required and "default" not in own:
+    elif not given:
         yield "", "—"
 
 

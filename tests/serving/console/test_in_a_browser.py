@@ -1,0 +1,316 @@
+"""The console in a real Chromium: what people see and do, by mouse and by keys."""
+
+import contextlib
+import importlib.util
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from concertmaster.contracts import Approve, Principal
+from concertmaster.serving.app import create_app
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 30_000
+"""Milliseconds; machines may be busy."""
+
+expect.set_options(timeout=PATIENCE)
+
+
+def chromium_of(root: Path) -> str:
+    """Return the path of a Chromium; skip without one, unless there has to be one."""
+    spec = importlib.util.spec_from_file_location("chromium", root / "scripts" / "chromium.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.find()
+    if found is None:
+        reason = "no Chromium here; `python scripts/chromium.py` finds or installs one"
+        if os.environ.get("CONCERTMASTER_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+async def chromium(root: Path) -> AsyncIterator[Browser]:
+    """Start a browser without a window."""
+    path = chromium_of(root)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+async def url(app, keys, serve) -> str:
+    """Serve the app; return its address."""
+    return await serve(app)
+
+
+@pytest.fixture
+async def window(chromium: Browser, url: str, keys, caplog) -> AsyncIterator:
+    """Return what opens a window of somebody's own: `page = await window("li")`.
+
+    What breaks the content security policy, every error in a window's console and every error of
+    the server fails the test.
+    """
+    complaints: list[str] = []
+    open_: list[BrowserContext] = []
+
+    async def make(who: str | None = None, **how) -> Page:
+        context = await chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
+        context.set_default_timeout(PATIENCE)
+        open_.append(context)
+        page = await context.new_page()
+        page.on(
+            "console",
+            lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(f"{url}/console")
+        if who is not None:
+            await page.get_by_label("API key or one-time code").fill(keys[who])
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+        return page
+
+    make.complaints = complaints
+    yield make
+    for context in open_:
+        with contextlib.suppress(Exception):
+            await context.close()
+    assert complaints == []
+    # Windows that were closed left nothing behind in the server.
+    assert [r.getMessage() for r in caplog.records if r.name == "concertmaster.serving"] == []
+
+
+async def wide(page: Page) -> bool:
+    """Tell whether a page is wider than its window."""
+    return await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+async def test_edited_compared_approved_and_seen_to_end(window, asked, paid):
+    run = await asked("please make the payout for order 7")
+    page = await window("li")
+    await expect(page.get_by_text("1 call waits for your decision")).to_be_visible()
+    await page.get_by_role("link", name="pay_out").click()
+    await expect(page.get_by_text("More than 50.00 is looked at by finance")).to_be_visible()
+    await page.locator("summary", has_text="Edit").click()
+    await page.get_by_label("Amount Cents").fill("4500")
+    await page.locator("#why-edit").fill("half of it")
+    await page.get_by_role("button", name="Show the changes").click()
+    await expect(page.locator("del")).to_have_text("12000")
+    await expect(page.locator("ins")).to_have_text("4500")
+    assert paid() == []
+
+    watching = await window("ana")
+    await watching.goto(f"{page.url.partition('/console')[0]}/console/threads/payouts/{run.id}")
+    await expect(watching.locator(".node.current")).to_have_text("human review")
+    await page.get_by_role("button", name="Send the edited call").click()
+    await expect(page.get_by_text("This call is decided")).to_be_visible()
+    # Nobody loads this page again: it hears of it.
+    await expect(watching.locator("#run-status")).to_contain_text("answered")
+    await expect(watching.locator(".node.current")).to_have_text("finish")
+    await expect(watching.get_by_text("Paid 45.00 EUR for order 7.")).to_be_visible()
+    assert paid() == ["7 4500"]
+
+
+async def test_rejected_with_a_reason(window, asked, desk, paid):
+    run = await asked("please make the payout for order 7")
+    page = await window("li")
+    await page.get_by_role("link", name="pay_out").click()
+    await page.locator("summary", has_text="Reject").click()
+    await page.locator("#why-reject").fill("it was paid in May")
+    await page.get_by_role("button", name="Reject").click()
+    await expect(page.locator("#standing")).to_contain_text("rejected")
+    await page.get_by_role("link", name="History").click()
+    await expect(page.get_by_text("it was paid in May")).to_be_visible()
+    ended = await desk.background.wait(run.id, until="end", seconds=30)
+    assert "it was paid in May" in ended.outcome.text
+    assert paid() == []
+
+
+async def test_queue_hears_of_new_calls_and_of_decisions(window, asked, desk):
+    page = await window("li")
+    await expect(page.get_by_text("Everything is decided")).to_be_visible()
+    run = await asked("please make the payout for order 7")
+    await expect(page.get_by_role("link", name="pay_out")).to_be_visible()
+    await expect(page.locator("#live-note")).to_have_text("1 call waits in your queue")
+    await page.get_by_role("button", name="Take").click()
+    await expect(page.get_by_text("Taken by you")).to_be_visible()
+    await desk.background.answer(run.pending[0].id, Approve(), principal=_finance("li"))
+    await expect(page.get_by_text("Everything is decided")).to_be_visible()
+
+
+async def test_decided_by_somebody_else_while_one_looks(window, asked, desk):
+    run = await asked("please make the payout for order 7")
+    page = await window("li")
+    await page.get_by_role("link", name="pay_out").click()
+    await page.locator("#why-approve").fill("a thought that must not get lost")
+    await desk.background.answer(run.pending[0].id, Approve(), principal=_finance("mats"))
+    await expect(page.locator("#standing")).to_contain_text("This call is decided")
+    await expect(page.get_by_role("button", name="Approve")).to_be_disabled()
+    await expect(page.locator("#why-approve")).to_have_value("a thought that must not get lost")
+
+
+async def test_filters_work_while_one_types(window, asked):
+    await asked("please make the payout for order 7")
+    await asked("please make the payout for order 8, note: a broken lamp", "ben")
+    page = await window("li")
+    await expect(page.locator(".row")).to_have_count(2)
+    await page.get_by_label("Search").press_sequentially("lamp")
+    await expect(page.locator(".row")).to_have_count(1)
+    await expect(page).to_have_url(re.compile("text=lamp"))
+    await page.reload()
+    await expect(page.get_by_label("Search")).to_have_value("lamp")
+    await expect(page.locator(".row")).to_have_count(1)
+
+
+async def test_everything_can_be_done_by_keys(window, asked, paid, desk, keys):
+    run = await asked("please make the payout for order 7")
+    page = await window()
+    await expect(page.get_by_label("API key or one-time code")).to_be_focused()
+    await page.keyboard.type(keys["li"])
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_text("Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("j")
+    await expect(page.get_by_role("link", name="pay_out")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Decision")).to_be_visible()
+    await page.keyboard.press("r")
+    await expect(page.locator("#why-reject")).to_be_focused()
+    await page.keyboard.type("a and r in a field are letters")
+    await expect(page.locator("#why-reject")).to_have_value("a and r in a field are letters")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("a")
+    await expect(page.locator("#why-approve")).to_be_focused()
+    assert (await desk.services.approvals.get(run.pending[0].id)).status == "pending"
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Approve")).to_be_focused()
+    outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("This call is decided")).to_be_visible()
+    await desk.background.wait(run.id, until="end", seconds=30)
+    assert paid() == ["7 12000"]
+
+
+async def test_decides_without_javascript(window, asked, desk, paid):
+    run = await asked("please make the payout for order 7")
+    page = await window("li", java_script_enabled=False)
+    await page.get_by_role("button", name="Take").click()
+    await expect(page.get_by_text("Taken by you")).to_be_visible()
+    await page.get_by_label("Search").fill("nothing like this")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_text("Nothing that waits is like this")).to_be_visible()
+    await page.get_by_role("link", name="Show everything").click()
+    await page.get_by_role("link", name="pay_out").click()
+    await page.get_by_role("button", name="Approve").click()
+    await expect(page.get_by_text("This call is decided")).to_be_visible()
+    await desk.background.wait(run.id, until="end", seconds=30)
+    assert paid() == ["7 12000"]
+
+
+async def test_narrow_screens_do_not_scroll_sideways(window, asked):
+    long = "W" * 120
+    run = await asked(f"please make the payout for order 7, note: {long} <b>{long}</b>")
+    page = await window("li", viewport={"width": 360, "height": 740})
+    base = page.url.partition("/console")[0]
+    where = f"/console/approvals/payouts/{run.pending[0].id}"
+    paths = ("", "/history", "/threads", "/dashboard", f"/threads/payouts/{run.id}", "/nowhere")
+    for path in (where, *(f"/console{path}" for path in paths)):
+        if path != "/console/nowhere":
+            await page.goto(f"{base}{path}")
+            assert not await wide(page), path
+    await page.goto(f"{base}{where}")
+    await page.locator("summary", has_text="Edit").click()
+    assert not await wide(page)
+    await page.get_by_label("Amount Cents").fill("4500")
+    await page.locator("#why-edit").fill("x")
+    await page.get_by_role("button", name="Show the changes").click()
+    await expect(page.locator(".diff")).to_be_visible()
+    assert not await wide(page)
+
+
+async def test_dark_where_people_like_it_dark(window):
+    shades = {}
+    for scheme in ("light", "dark"):
+        page = await window("li", color_scheme=scheme, reduced_motion="reduce")
+        colour = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades[scheme] = sum(int(part) for part in re.findall(r"\d+", colour)[:3])
+        moving = await page.evaluate(
+            "getComputedStyle(document.querySelector('button')).transitionDuration"
+        )
+        assert moving == "0s"
+    assert shades["dark"] < 150 < 600 < shades["light"]
+
+
+async def test_attacks_do_not_run(window, asked):
+    attack = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>"
+    run = await asked(f"please make the payout for order 7, note: {attack}")
+    page = await window("li")
+    base = page.url.partition("/console")[0]
+    for path in (
+        "",
+        "/threads",
+        f"/threads/payouts/{run.id}",
+        f"/approvals/payouts/{run.pending[0].id}",
+    ):
+        await page.goto(f"{base}/console{path}")
+        await expect(page.get_by_text("<script>window.pwned = 1").first).to_be_attached()
+        assert await page.evaluate("window.pwned") is None, path
+        assert await page.locator("main img, main script").count() == 0, path
+    # Even a script that were let onto a page would not run.
+    await page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned = 3\">')"
+    )
+    await page.wait_for_timeout(300)
+    assert await page.evaluate("window.pwned") is None
+    assert any("Content Security Policy" in text for text in window.complaints)
+    window.complaints.clear()
+
+
+async def test_below_another_path(desk, chromium, serve, asked):
+    async def host_knows(connection) -> Principal | None:
+        return _finance("li") if connection.cookies.get("host") == "li" else None
+
+    outer = FastAPI()
+    inner = create_app(desk, auth=host_knows)
+    outer.mount("/desk", inner)
+    outer.state.host = inner.state.host  # For the server, which tells it when to stop.
+    run = await asked("please make the payout for order 7")
+    base = await serve(outer)
+    context = await chromium.new_context()
+    page = await context.new_page()
+    response = await page.goto(f"{base}/desk/console")
+    assert response.status == 401
+    await context.add_cookies([{"name": "host", "value": "li", "url": base}])
+    await page.goto(f"{base}/desk/console")
+    await page.get_by_role("link", name="pay_out").click()
+    await page.get_by_role("button", name="Approve").click()
+    await expect(page.get_by_text("This call is decided")).to_be_visible()
+    await page.get_by_role("link", name="See how the run goes on").click()
+    await expect(page.locator("#run-status")).to_contain_text("answered")
+    assert (await desk.background.wait(run.id, until="end", seconds=30)).status == "answered"
+    await context.close()
+
+
+def _finance(who: str):
+    return Principal(id=who, roles=("staff", "finance"))

@@ -95,7 +95,7 @@ def create_app(
             allow_origins=list(given.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id"],
-            expose_headers=["x-thread-id", "x-run-id", "retry-after"],
+            expose_headers=["x-thread-id", "x-run-id", "location", "retry-after"],
         )
     app.add_middleware(Guard, limits=given.limits)
     if given.hosts:

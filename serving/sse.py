@@ -68,7 +68,7 @@ class _Events(StreamingResponse):
                 for stream in self._open:
                     # A client that goes away cancels again and again until here, so that what was
                     # being waited for may still be on its way to its end.
-                    while stream.ag_running:  # noqa: ASYNC110
+                    while getattr(stream, "ag_running", False):  # noqa: ASYNC110
                         await asyncio.sleep(0)
                     await stream.aclose()
             finally:

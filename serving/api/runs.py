@@ -26,7 +26,7 @@ from concertmaster.serving.api.signing_in import Caller, Served, Workflow
 from concertmaster.serving.api.streams import streamed
 from concertmaster.serving.api.timeline import timeline
 from concertmaster.serving.api.views import run_view
-from concertmaster.serving.host import Host
+from concertmaster.serving.caller import host_of
 from concertmaster.serving.visible import run_for
 
 __all__ = ["router"]
@@ -108,7 +108,7 @@ async def start_run(
             events = streamed(host, desk, who, record, counted=place)
             events.headers.update(headers)
             return events
-        rested = bool(wait) and await _rested(host, desk, started.run, "rest", wait)
+        rested = bool(wait) and await _rested(request, desk, started.run, "rest", wait)
     response.headers.update(headers)
     response.status_code = 200 if rested else 202
     return await run_view(desk, who, await desk.runs.get(started.run))
@@ -169,7 +169,7 @@ async def wait_for_run(
     """Return a run once it rests, or as it stands after some seconds."""
     record = await run_for(desk, who, run)
     with host.streaming(who):
-        rested = await _rested(host, desk, record.id, until, seconds)
+        rested = await _rested(request, desk, record.id, until, seconds)
     response.headers.update({"Location": _where(request, desk, run), "X-Run-Id": run})
     response.status_code = 200 if rested else 202
     return await run_view(desk, who, await desk.runs.get(run))
@@ -220,23 +220,30 @@ async def give_feedback(
     )
 
 
-async def _rested(host: Host, desk: Desk, run: str, until: Until, seconds: float) -> bool:
-    """Wait for a run, as long as a request may; tell whether it rests."""
+async def _rested(request: Request, desk: Desk, run: str, until: Until, seconds: float) -> bool:
+    """Wait for a run as long as a request may, and its client does; tell whether it rests."""
+    host = host_of(request)
     most = min(seconds, host.settings.limits.waiting)
     resting = asyncio.ensure_future(desk.background.wait(run, until=until, seconds=most))
-    stopping = asyncio.ensure_future(host.ended.wait())
+    others = {asyncio.ensure_future(host.ended.wait()), asyncio.ensure_future(_gone(request))}
     try:
-        await asyncio.wait({resting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({resting, *others}, return_when=asyncio.FIRST_COMPLETED)
         if not resting.done():
             return False
         resting.result()
     except TimeoutError:
         return False
     finally:
-        resting.cancel()
-        stopping.cancel()
-        await asyncio.wait({resting, stopping})
+        for task in (resting, *others):
+            task.cancel()
+        await asyncio.wait({resting, *others})
     return True
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _where(request: Request, desk: Desk, run: str) -> str:

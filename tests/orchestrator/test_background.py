@@ -17,6 +17,7 @@ from concertmaster.errors import (
     UnknownPrincipal,
     UnknownRun,
 )
+from concertmaster.testing import Call, Say, Wait
 
 QUICK = "refund 20 EUR of order 7"
 WAITING = "refund order 1042"
@@ -240,10 +241,16 @@ async def test_a_running_run_can_be_cancelled(desk, let_go):
 async def test_a_run_of_somebody_else_is_not_cancelled(desk):
     started = await desk.background.start(WAITING, principal="ana")
     await desk.background.wait(started.run)
-    for who, run in (("ben", started.run), ("ana", "run-0")):
+    elsewhere = Principal(id="ana", roles=("customer",), tenant="elsewhere")
+    for who, run in (("ben", started.run), (elsewhere, started.run), ("ana", "run-0")):
         with pytest.raises(UnknownRun):
             await desk.background.cancel(run, principal=who)
+        with pytest.raises(UnknownRun):
+            await desk.cancel(run, principal=who)
     assert (await desk.get(started.run)).status == "awaiting_review"
+    await desk.background.cancel(started.run, principal=Principal(id="ana"))
+    with pytest.raises(UnknownRun):
+        await desk.background.cancel(started.run, principal="ben")
 
 
 async def test_who_gives_up_before_the_message_is_stored_takes_it_back(desk, let_go):
@@ -291,3 +298,21 @@ async def test_closing_a_desk_leaves_what_runs_for_the_next_one(workspace, home,
     let_go()
     async with cm.open(workspace, home=home) as desk:
         assert (await desk.background.wait(started.run)).status == "answered"
+
+
+async def test_a_run_in_the_middle_of_a_models_answer_is_taken_up(paying):
+    async with paying(Wait(60, Say("too late"))) as desk:
+        started = await desk.background.start("verify my identity with 4711", principal="ana")
+        async with asyncio.timeout(20):
+            while not await desk.services.trail.events(run=started.run, types=["run.started"]):
+                await asyncio.sleep(0.02)
+                await desk.services.trail.flush()
+        assert await desk.background.drain(0.1) == 1
+    async with paying(Call("verify_identity", {"code": "4711"}), Say("done")) as desk:
+        run = await desk.background.wait(started.run, seconds=30)
+        assert run.status == "answered"
+        assert await told_once(desk, started.run, "tool.called")
+
+
+async def told_once(desk, run: str, kind: str) -> bool:
+    return len([e for e in await desk.events(run=run) if e.type == kind]) == 1

@@ -174,16 +174,13 @@ class Background:
         Raises:
             UnknownRun: there is no such run, or it belongs to somebody else.
         """
-        ended = asyncio.ensure_future(self._following.wait(run, until="end"))
-        task = self._begin(
-            self._cancel(run, principal=principal, why=why), told=lambda: not ended.done()
-        )
-        try:
-            await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
-            return await (task if task.done() else ended)
-        finally:
-            ended.cancel()
-            await asyncio.wait([ended])
+        cancelled = await self._cancel(run, principal, why, drain=False)
+        self._begin(self._drained(cancelled.thread))
+        return cancelled
+
+    async def _drained(self, thread: str) -> None:
+        async with self._home.busy():
+            await self._life.drain(thread)
 
     async def _resumed(self, run: str) -> Run:
         async with self._home.busy():

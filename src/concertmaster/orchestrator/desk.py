@@ -112,7 +112,7 @@ class Desk:
             life=self._life,
             receive=self._received,
             record_answer=self._answered,
-            cancel=self.cancel,
+            cancel=self._cancelled,
         )
 
     @property
@@ -328,16 +328,19 @@ class Desk:
         Raises:
             UnknownRun: there is no such run, or it belongs to somebody else.
         """
+        return await self._cancelled(run, principal, why, drain=True)
+
+    async def _cancelled(self, run: str, principal: Principal | str, why: str, drain: bool) -> Run:
         who = self.people.admit(principal)
         async with self.home.busy():
             record = await self.runs.get(run)
-            if record.principal.id != who.id:
+            if (record.principal.id, record.principal.tenant) != (who.id, who.tenant):
                 raise UnknownRun(f"{who.id} has no run {run!r}")
             if record.status in FINAL:
                 return await self._life.face(record, None)
             clean = self.services.redaction.stored.redact(plain_text(why)).text
             reason = clean[:_LONGEST_REASON] or f"cancelled by {who.id}"
-            return await self._life.cancel(record, reason, by=who.id)
+            return await self._life.cancel(record, reason, by=who.id, drain=drain)
 
     async def get(self, run: str) -> Run:
         """Return a stored run."""

@@ -1,9 +1,11 @@
 """Approvals by HTTP: each reviewer's own queue, and decisions by those who may make them."""
 
 import asyncio
+import shutil
 
 import pytest
 
+import concertmaster as cm
 from concertmaster.serving.app import create_app
 
 RUNS = "/api/v1/workflows/refunds/runs"
@@ -79,6 +81,32 @@ async def test_pages_of_the_queue_hold_each_approval_once(app, client_of):
                 await li.post(f"{QUEUE}/{seen[0]}/decision", json={"kind": "approve"})
             query = page["next"] and f"limit=2&cursor={page['next']}"
     assert seen == whole
+
+
+async def test_the_queue_goes_over_all_workflows(
+    refunds, refunds_folder, tmp_path, auth, client_of
+):
+    other = tmp_path / "returns"
+    shutil.copytree(refunds_folder, other)
+    spec = (other / "workflow.yaml").read_text().replace("workflow: refunds", "workflow: returns")
+    (other / "workflow.yaml").write_text(spec)
+    async with cm.open(other, home=tmp_path / "other-home") as returns:
+        app = create_app(refunds, returns, auth=auth)
+        async with client_of(app, "ana") as ana, client_of(app, "li") as li:
+            for name in ("refunds", "returns"):
+                path = f"/api/v1/workflows/{name}/runs?wait=20"
+                await ana.post(path, json={"text": "refund order 1042", "thread_id": "t-1"})
+            queue = (await li.get(QUEUE)).json()["data"]
+            assert [each["workflow"] for each in queue] == ["refunds", "returns"]
+            (one,) = (await li.get(f"{QUEUE}?workflow=returns")).json()["data"]
+            assert one == queue[1]
+            decided = await li.post(f"{QUEUE}/{one['id']}/decision", json={"kind": "approve"})
+            assert decided.json()["workflow"] == "returns"
+            left = (await li.get(QUEUE)).json()["data"]
+            assert [each["workflow"] for each in left] == ["refunds"]
+            # A run is found in its own workflow alone.
+            run = one["run_id"]
+            assert (await ana.get(f"{RUNS}/{run}")).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from urllib.parse import quote
 
 import pytest
+from fastapi import FastAPI
 
 from concertmaster.contracts import FINAL
 from concertmaster.serving.app import create_app
@@ -414,3 +416,24 @@ async def test_too_many_requests_are_refused_by_principal(refunds, auth, client_
         assert [a.status_code for a in answers] == [200, 200, 200, 429, 429]
         assert int(answers[-1].headers["retry-after"]) >= 1
         assert (await other.get("/api/v1/workflows")).status_code == 200
+
+
+async def test_a_mounted_app_tells_where_its_runs_really_are(refunds, auth, client_of):
+    outer = FastAPI()
+    outer.mount("/desk", create_app(refunds, auth=auth))
+    async with client_of(outer, "ana") as ana:
+        taken = await ana.post(f"/desk{RUNS}?wait=20", json={"text": QUICK})
+        assert taken.headers["location"].startswith(f"/desk{RUNS}/run-")
+        assert (await ana.get(taken.headers["location"])).json()["id"] == taken.json()["id"]
+        missing = await ana.get("/desk/v1/nowhere")
+        assert "error" in missing.json()
+
+
+async def test_names_with_slashes_and_signs_are_names_like_others(app, client_of):
+    async with client_of(app, "ana") as ana:
+        for name in ("a/b", "a b", "ä?#%", "../t-1", "<script>"):
+            assert (await start(ana, QUICK, thread_id=name)).json()["thread_id"] == name
+            path = f"{FLOW}/threads/{quote(name, safe='')}"
+            if name != "../t-1":
+                assert (await ana.get(path)).json()["id"] == name
+                assert len((await ana.get(f"{path}/runs")).json()["data"]) == 1

@@ -305,3 +305,17 @@ async def test_a_stream_tells_only_those_it_concerns(refunds, auth, serve):
     assert [a["reviewing"] for a in (*asked, *looked)] == [False, True]
     assert asked[0]["provenance"] is None
     assert looked[0]["provenance"]
+
+
+async def test_who_stops_waiting_gives_the_place_back(refunds, auth, serve):
+    limits = Settings(limits=Limits(streams_each=2))
+    url = await serve(create_app(refunds, auth=auth, settings=limits))
+    async with connected(url) as ana:
+        run = await started(ana)
+        path = f"{RUNS}/{run}/wait?until=end&seconds=300"
+        for _ in range(2):
+            with pytest.raises(httpx.ReadTimeout):
+                await ana.get(path, timeout=0.3)
+        async with asyncio.timeout(20):
+            while (await ana.get(f"{RUNS}/{run}/wait")).status_code == 429:
+                await asyncio.sleep(0.02)

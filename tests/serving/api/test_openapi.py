@@ -128,3 +128,51 @@ async def test_methods_that_are_not_described_are_refused(method, refunds, auth,
             assert answer.status_code == 405, path
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["allow"]
+
+
+def _operations(app):
+    for path, operations in app.openapi()["paths"].items():
+        if path.startswith("/api/v1/"):
+            for method, operation in operations.items():
+                yield method, path, operation
+
+
+@pytest.mark.parametrize("shown", [None, "Bearer made-up", "Bearer ", "Basic YW5hOmFuYQ=="])
+async def test_nothing_is_open_to_who_is_not_signed_in(shown, refunds, auth, client_of):
+    app = create_app(refunds, auth=auth)
+    headers = {"Authorization": shown} if shown else {}
+    async with client_of(app) as nobody:
+        for method, path, operation in _operations(app):
+            assert {"bearer": []} in operation["security"], path
+            body = {"json": {}} if method == "post" else {}
+            answer = await nobody.request(method, path, headers=headers, **body)
+            assert answer.status_code == 401, (method, path)
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_description_is_whole(refunds_folder, auth):
+    app = create_app(refunds_folder, auth=auth)
+    described = app.openapi()
+    operations = [operation for _, _, operation in _operations(app)]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) == 17
+    for operation in operations:
+        assert operation["description"] or operation["summary"]
+        assert {"400", "401", "422", "429", "500", "503"} <= set(operation["responses"])
+        for status, response in operation["responses"].items():
+            kinds = set(response["content"])
+            assert (kinds == {"application/problem+json"}) == (status[0] in "45")
+    known = described["components"]["schemas"]
+    for reference in _references(described):
+        assert reference.removeprefix("#/components/schemas/") in known
+
+
+def _references(node):
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)

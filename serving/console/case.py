@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -12,9 +13,13 @@ from concertmaster.orchestrator.desk import Desk
 from concertmaster.policies.approvals import unknown_approval
 from concertmaster.tools.declaration import Tool
 
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
 __all__ = ["Case", "Said", "Stop", "Value", "gather"]
 
 _MOST_MESSAGES = 50
+_MOST_STATES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +137,28 @@ async def _evidence(desk: Desk, approval: Approval) -> tuple[Evidence, ...]:
     """
     if not approval.evidence:
         return ()
-    state = await desk.graph.aget_state({"configurable": {"thread_id": approval.thread}})
-    turn = (state.values or {}).get("turn") or {}
+    config: RunnableConfig = {"configurable": {"thread_id": approval.thread}}
+    found = _passages((await desk.graph.aget_state(config)).values)
+    if not found.keys() >= set(approval.evidence):
+        # The thread has gone on since; an earlier state may still be there.
+        async for state in desk.graph.aget_state_history(config, limit=_MOST_STATES):
+            found |= _passages(state.values)
+            if found.keys() >= set(approval.evidence):
+                break
+    return tuple(found[bound] for bound in approval.evidence if bound in found)
+
+
+def _passages(values: Mapping[str, Any] | None) -> dict[str, Evidence]:
+    """Return the passages of a state by their digests."""
     found: dict[str, Evidence] = {}
+    turn = (values or {}).get("turn") or {}
     for raw in ((turn.get("retrieved") or {}).get("evidence")) or ():
         try:
             passage = Evidence.model_validate(raw)
         except ValidationError:
             continue
         found[digest(passage.model_dump(mode="json"))] = passage
-    return tuple(found[bound] for bound in approval.evidence if bound in found)
+    return found
 
 
 async def _conversation(desk: Desk, record: RunRecord) -> tuple[Said, ...]:

@@ -125,6 +125,7 @@ def _summary(approval: Approval) -> str:
     told = ", ".join(
         f"{name}: {value if isinstance(value, str) else plain_json(value)}"
         for name, value in approval.action.arguments.items()
+        if value not in (None, "")
     )
     return told if len(told) <= _LONGEST else f"{told[:_LONGEST].rstrip()}…"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Request, Response
@@ -14,18 +15,20 @@ from concertmaster.serving.caller import host_of
 from concertmaster.serving.console.entries import STATUSES, choices, entries, filters_of, passes
 from concertmaster.serving.console.page import PageRoute, render
 from concertmaster.serving.console.room import room_of
-from concertmaster.serving.console.visitor import Viewer
+from concertmaster.serving.console.visitor import Viewer, present
 from concertmaster.serving.host import Host
 from concertmaster.serving.sse import event_stream, event_text
 from concertmaster.serving.visible import queue_of
 
-__all__ = ["found_for", "router"]
+__all__ = ["LASTS", "found_for", "router"]
 
 router = APIRouter(route_class=PageRoute)
 
 _SHOWN = 200
 _LOOK = 5.0
 """Seconds after which a stream looks by itself: another process may have decided something."""
+LASTS = 3600.0
+"""Seconds after which a stream ends; a browser whose session is not over opens another one."""
 _BREATH = 0.2
 """Seconds for which changes are gathered before they are told."""
 
@@ -79,10 +82,11 @@ async def live(request: Request, who: Viewer) -> Response:
 
     async def parts() -> AsyncGenerator[str]:
         before = request.headers.get("last-event-id")
+        until = time.monotonic() + LASTS
         with room.bell.watched() as rung:
-            while True:
+            while time.monotonic() < until and (now_is := await present(request, who)):
                 rung.clear()
-                pending = [a for _, a in await found_for(host, who.principal, "pending")]
+                pending = [a for _, a in await found_for(host, now_is, "pending")]
                 state = _state(pending)
                 if state != before:
                     before = state

@@ -15,7 +15,7 @@ from concertmaster.serving.console.diagram import diagram
 from concertmaster.serving.console.page import PageRoute, render
 from concertmaster.serving.console.progress import place_of, visited
 from concertmaster.serving.console.timeline import lines
-from concertmaster.serving.console.visitor import Viewer
+from concertmaster.serving.console.visitor import Viewer, present
 from concertmaster.serving.sse import event_stream, event_text
 from concertmaster.serving.visible import concerns, owns, run_for
 
@@ -74,6 +74,8 @@ async def live(request: Request, who: Viewer, workflow: str, run: str) -> Respon
         async for told in following:
             if told.event.kind == "run_ended":
                 break
+            if await present(request, who) is None:
+                return
             yield event_text({"kind": told.event.kind}, name="run", id=told.id)
         yield event_text({}, name="ended")
 

@@ -16,7 +16,7 @@ from concertmaster.serving.console.room import room_of
 from concertmaster.serving.identity.cookie import cookie_of, same_origin
 from concertmaster.serving.identity.refusal import refuse
 
-__all__ = ["Posted", "Sender", "Viewer", "Visitor", "form_of", "posted", "visitor"]
+__all__ = ["Posted", "Sender", "Viewer", "Visitor", "form_of", "posted", "present", "visitor"]
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
@@ -75,6 +75,21 @@ async def posted(request: Request, who: Viewer) -> Posted:
             hint="load the page again and repeat it there; nothing was changed",
         )
     return Posted(visitor=who, form=form)
+
+
+async def present(request: Request, who: Visitor) -> Principal | None:
+    """Return the principal of an open stream as it is now; None for somebody who is gone.
+
+    It does not count as use of the session: a page that only lies open is idle.
+    """
+    identity = request.app.state.identity
+    if identity is not None:
+        found: Principal | None = identity.resolve(who.principal.id)
+        return found
+    try:
+        return (await _found(request)).principal
+    except Unauthenticated:
+        return None
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -79,7 +79,7 @@ async def test_page_shows_what_a_reviewer_needs(browser, waiting, desk):
     assert approval.evidence
 
 
-async def test_evidence_that_is_not_what_was_bound_is_not_shown(browser, waiting, desk, asked):
+async def test_evidence_that_is_not_what_was_bound_is_not_shown(browser, waiting, desk):
     approval, where = await waiting()
     config = {"configurable": {"thread_id": approval.thread}}
     state = await desk.graph.aget_state(config)
@@ -88,7 +88,24 @@ async def test_evidence_that_is_not_what_was_bound_is_not_shown(browser, waiting
     await desk.graph.aupdate_state(config, {"turn": turn}, as_node="human_review")
     page = (await (await browser("li")).get(where)).text
     assert "gets everything" not in page
-    assert "can no longer be read here" in page
+    assert "Please make the payout for order numbers below 1000." in page
+
+
+async def test_evidence_that_is_gone_is_told_to_be_gone(browser, waiting, desk):
+    approval, where = await waiting()
+    await desk.graph.checkpointer.adelete_thread(approval.thread)
+    page = (await (await browser("li")).get(where)).text
+    assert "Of 1 more passage only the digest is kept" in page
+
+
+async def test_evidence_is_still_read_after_the_thread_went_on(browser, asked, desk):
+    run = await asked("please make the payout for order 7", thread="t-1")
+    where = f"/console/approvals/payouts/{run.pending[0].id}"
+    li = await browser("li")
+    sent = form((await li.get(where)).text, "/decide", answer="approve")
+    await li.post(f"{where}/decide", sent)
+    await desk.background.wait(run.id, until="end", seconds=30)
+    assert "order numbers below 1000." in (await li.get(where)).text
 
 
 async def test_attacks_in_texts_are_shown_and_not_run(browser, waiting):

@@ -21,7 +21,7 @@ async def idle_streams(ours: Ours, count: int) -> dict[str, float]:
     """
     ana = Connection(ours.target("ana"))
     body = {"text": "Please refund order 1042"}
-    started = await ana.ask("POST", RUNS, body, {"Prefer": "wait=30"})
+    started = await ana.ask("POST", f"{RUNS}?wait=30", body)
     run = started.json()["id"]
     await ana.close()
     await asyncio.sleep(2)

@@ -21,7 +21,7 @@ from concertmaster.serving.openai.finding import run_in
 from concertmaster.serving.openai.headers import headers_of
 from concertmaster.serving.openai.meanwhile import meanwhile
 from concertmaster.serving.openai.names import run_of_completion
-from concertmaster.serving.openai.refusal import ERRORS, OpenAIRoute
+from concertmaster.serving.openai.refusal import ERRORS, STREAMED, OpenAIRoute
 from concertmaster.serving.openai.usage import spent
 from concertmaster.serving.openai.wanted import ChatRequest, thread_in
 from concertmaster.serving.problems import status_of
@@ -38,7 +38,7 @@ router = APIRouter(
 )
 
 
-@router.post("")
+@router.post("", responses=STREAMED)
 async def create_completion(
     request: Request,
     wanted: ChatRequest,

@@ -45,6 +45,8 @@ async def approval_in(host: Host, who: Principal, approval: str) -> tuple[Desk, 
     Raises:
         ApprovalUnknown: there is none that it may see.
     """
+    if not approval.isprintable():
+        raise unknown_approval(ascii(approval)[:60])  # Not even a database can be asked for it.
     for desk in host:
         try:
             return desk, await approval_for(desk, who, approval)

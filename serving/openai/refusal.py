@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from concertmaster.errors import RequestError, UnknownWorkflow
 from concertmaster.serving.problems import answer_problem
 
-__all__ = ["ERRORS", "NotHonoured", "OpenAIRoute"]
+__all__ = ["ERRORS", "STREAMED", "NotHonoured", "OpenAIRoute"]
 
 _ERROR = {
     "type": "object",
@@ -45,6 +45,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     )
 }
 """The errors of every route, for the OpenAPI description."""
+
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer, or its stream of server-sent events where `stream` is true",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+"""What a route that streams on request answers, for the OpenAPI description."""
 
 
 class NotHonoured(RequestError):

@@ -18,7 +18,7 @@ from concertmaster.serving.openai.deciding import decide
 from concertmaster.serving.openai.finding import approval_in, own_run_in, run_in, thread_of
 from concertmaster.serving.openai.headers import headers_of
 from concertmaster.serving.openai.names import ResponseName
-from concertmaster.serving.openai.refusal import ERRORS, NotHonoured, OpenAIRoute
+from concertmaster.serving.openai.refusal import ERRORS, STREAMED, NotHonoured, OpenAIRoute
 from concertmaster.serving.openai.telling import Telling, telling
 from concertmaster.serving.openai.wanted import ResponseRequest
 from concertmaster.serving.sse import event_stream, event_text
@@ -30,7 +30,7 @@ router = APIRouter(
 )
 
 
-@router.post("")
+@router.post("", responses=STREAMED)
 async def create_response(
     request: Request,
     wanted: ResponseRequest,
@@ -58,7 +58,7 @@ async def create_response(
     return _answered(told, await _waited(host, told))
 
 
-@router.get("/{response_id}")
+@router.get("/{response_id}", responses=STREAMED)
 async def get_response(
     request: Request,
     response_id: str,

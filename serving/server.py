@@ -81,7 +81,11 @@ class Server(uvicorn.Server):
         """
         # What goes wrong is told by the app itself; Uvicorn would show traces with what they hold.
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-        self.run(sockets=[there])
+        try:
+            self.run(sockets=[there])
+        except SystemExit:
+            if self.failed is None:
+                raise
         if self.failed is not None:
             raise self.failed
 
@@ -126,12 +130,14 @@ class _Failing:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        phase = "startup"
         try:
             async with self._app.router.lifespan_context(self._app):
                 await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
                 await receive()
         except Exception as error:
             self._server.failed = error
-            await send({"type": "lifespan.startup.failed"})
+            await send({"type": f"lifespan.{phase}.failed"})
             return
         await send({"type": "lifespan.shutdown.complete"})

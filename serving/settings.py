@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import yaml
@@ -82,7 +83,15 @@ def read_settings(path: Path | None) -> Settings:
             hint="it is YAML, with keys such as `conflict:` and `limits:`",
         ) from None
     except ValidationError as error:
-        listed = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5]
-        )
+        listed = "; ".join(_told(e["type"], e["loc"], e["msg"]) for e in error.errors()[:5])
         raise ConfigError(f"{path}: {listed}", hint="docs/how-to/serve.md lists the keys") from None
+
+
+def _told(kind: str, where: tuple[int | str, ...], message: str) -> str:
+    """Say what is wrong with one key, and which one may have been meant."""
+    place = ".".join(map(str, where)) or "file"
+    if kind != "extra_forbidden":
+        return f"{place}: {message[:1].lower()}{message[1:]}"
+    known = [*Settings.model_fields, *Limits.model_fields]
+    near = difflib.get_close_matches(str(where[-1]), known, 1)
+    return f"{place}: there is no such key" + (f"; is {near[0]!r} meant?" if near else "")

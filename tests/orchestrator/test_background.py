@@ -12,6 +12,7 @@ from concertmaster.errors import (
     ApprovalUnknown,
     KeyReused,
     RequestError,
+    ServerBusy,
     ThreadBusy,
     ThreadForbidden,
     UnknownPrincipal,
@@ -290,6 +291,17 @@ async def test_what_is_not_done_in_time_is_taken_up_by_the_next_opening(
         for started in (running, queued):
             assert (await desk.background.wait(started.run)).status == "answered"
     assert sorted(refunds()) == [(7, 2000), (77, 2000)]
+
+
+async def test_a_message_that_comes_while_the_desk_closes_is_to_come_again(desk):
+    starting = asyncio.create_task(desk.background.start(QUICK, principal="ana", key="k"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await desk.background.drain(0)
+    # Who sent it is not cancelled with it, but told.
+    with pytest.raises(ServerBusy):
+        await starting
+    assert await desk.threads() == []
 
 
 async def test_closing_a_desk_leaves_what_runs_for_the_next_one(workspace, home, let_go):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from concertmaster.agents.task import Services
 from concertmaster.contracts import Answer, Approval, Principal, RunRecord
-from concertmaster.errors import ConcertmasterError
+from concertmaster.errors import ConcertmasterError, ServerBusy
 from concertmaster.orchestrator.following import Following, Told, Until
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.lifecycle import Lifecycle
@@ -97,6 +97,7 @@ class Background:
         Raises:
             ThreadBusy: with `reject`, something on the thread has not ended.
             KeyReused: the key stands for another message or thread.
+            ServerBusy: the desk is being closed, and the message was not taken.
             RequestError, UnknownPrincipal, ThreadForbidden, HomeBusy, StorageError: see `Desk.run`.
         """
         record, who, found = self._receive(text, principal, thread, key)
@@ -131,6 +132,8 @@ class Background:
             # Another request with the same key came first, or the message is refused.
             if key is not None and await self._there(record):
                 return Started(run=record.id, thread=record.thread, fresh=False)
+            if task.cancelled():
+                raise ServerBusy("this desk is about to be closed", hint="send it again", rest=5)
             await task
         return Started(run=record.id, thread=record.thread)
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from concertmaster.contracts import Principal
+from concertmaster.contracts import Approval, Principal
 from concertmaster.contracts.events import RunEnded, TextDelta
 from concertmaster.errors import ConcertmasterError
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.run import Run
 from concertmaster.serving.caller import host_of, signed_in
 from concertmaster.serving.host import Host
 from concertmaster.serving.openai.asked import last_message
@@ -22,7 +23,7 @@ from concertmaster.serving.openai.headers import headers_of
 from concertmaster.serving.openai.meanwhile import meanwhile
 from concertmaster.serving.openai.names import run_of_completion
 from concertmaster.serving.openai.refusal import ERRORS, STREAMED, OpenAIRoute
-from concertmaster.serving.openai.usage import spent
+from concertmaster.serving.openai.usage import spent, total
 from concertmaster.serving.openai.wanted import ChatRequest, thread_in
 from concertmaster.serving.problems import status_of
 from concertmaster.serving.sse import event_stream, event_text
@@ -59,7 +60,7 @@ async def create_completion(
         if wanted.stream:
             stack.enter_context(host.streaming(who))
         started = await host.start(desk, who, text, thread=thread, key=idempotency_key)
-        completion = await _completion(desk, who, started.run)
+        completion = await _completion(desk, who, started.run, begins=thread is None)
         headers = headers_of(completion.thread, started.run)
         if not wanted.stream:
             body = await _waited(host, desk, completion)
@@ -77,12 +78,14 @@ async def get_completion(
 ) -> dict[str, Any]:
     """Return a completion as its run now stands, also after a decision elsewhere."""
     desk, record = await run_in(host_of(request), who, run_of_completion(completion_id))
-    return await _whole(desk, await _completion(desk, who, record.id))
+    completion = await _completion(desk, who, record.id)
+    return _whole(completion, await desk.get(record.id))
 
 
-async def _completion(desk: Desk, who: Principal, run: str) -> Completion:
+async def _completion(desk: Desk, who: Principal, run: str, *, begins: bool = False) -> Completion:
+    """Return what tells of a run; `begins` if it is the first of its thread."""
     record = await desk.runs.get(run)
-    before = await meanwhile(desk, who, record)
+    before = [] if begins else await meanwhile(desk, who, record)
     thread = shown(who, record.thread)
     return Completion(record=record, thread=thread, model=desk.name, before=before)
 
@@ -92,17 +95,15 @@ async def _waited(host: Host, desk: Desk, completion: Completion) -> dict[str, A
 
     That is no error of the protocol: its clients would send the message again.
     """
+    id, seconds = completion.record.id, host.settings.limits.waiting
     try:
-        seconds = host.settings.limits.waiting
-        await desk.background.wait(completion.record.id, seconds=seconds)
+        return _whole(completion, await desk.background.wait(id, seconds=seconds))
     except TimeoutError:
-        pass
-    return await _whole(desk, completion)
+        return _whole(completion, await desk.get(id))
 
 
-async def _whole(desk: Desk, completion: Completion) -> dict[str, Any]:
-    run = await desk.get(completion.record.id)
-    return completion.whole(run.outcome, run.status, run.pending, await spent(desk, run.id))
+def _whole(completion: Completion, run: Run) -> dict[str, Any]:
+    return completion.whole(run.outcome, run.status, run.pending, total(run.events))
 
 
 async def _chunks(desk: Desk, completion: Completion, with_usage: bool) -> AsyncGenerator[str]:
@@ -119,7 +120,8 @@ async def _chunks(desk: Desk, completion: Completion, with_usage: bool) -> Async
                 case TextDelta(text=text):
                     yield part({"content": text})
                 case RunEnded(outcome=outcome):
-                    pending = (await desk.get(run)).pending
+                    waits = outcome.status == "awaiting_review"
+                    pending = await _pending(desk, run) if waits else []
                     closing = completion.closing(outcome.status, pending)
                     if closing:
                         yield part({"content": closing})
@@ -130,6 +132,10 @@ async def _chunks(desk: Desk, completion: Completion, with_usage: bool) -> Async
         yield event_text("[DONE]")
     except ConcertmasterError as error:
         yield event_text(broken(error))
+
+
+async def _pending(desk: Desk, run: str) -> list[Approval]:
+    return await desk.services.approvals.list(run=run, status="pending")
 
 
 def broken(error: ConcertmasterError) -> dict[str, Any]:

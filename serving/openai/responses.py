@@ -120,6 +120,7 @@ async def _started(
         ResponseName(started.run),
         previous=wanted.previous_response_id,
         background=wanted.background,
+        begins=thread is None,
     )
 
 

@@ -92,8 +92,9 @@ async def telling(
     *,
     previous: str | None = None,
     background: bool | None = None,
+    begins: bool = False,
 ) -> Telling:
-    """Return what a response tells to whom.
+    """Return what a response tells to whom; `begins` if its run is the first of its thread.
 
     Raises:
         UnknownRun: it is to begin with an approval that nobody has answered.
@@ -104,7 +105,7 @@ async def telling(
         background=background,
     )  # fmt: skip
     if name.approval is None:
-        before = await meanwhile(desk, who, record)
+        before = [] if begins else await meanwhile(desk, who, record)
         return Telling(desk=desk, head=head, before=tuple(before))
     after = await _answered(desk, name)
     return Telling(desk=desk, head=head, after=after)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from concertmaster.contracts import Usage
+from concertmaster.contracts import AuditEvent, Usage
 from concertmaster.orchestrator.desk import Desk
 
-__all__ = ["chat_usage", "response_usage", "spent"]
+__all__ = ["chat_usage", "response_usage", "spent", "total"]
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens")
 
 
 async def spent(desk: Desk, run: str, after: int = 0) -> Usage:
@@ -18,15 +21,16 @@ async def spent(desk: Desk, run: str, after: int = 0) -> Usage:
         run: its id.
         after: only what came behind this record of the trail.
     """
-    events = await desk.services.trail.events(run=run, types=["model.called"], after=after)
-    total = Usage()
+    return total(await desk.services.trail.events(run=run, types=["model.called"], after=after))
+
+
+def total(events: Iterable[AuditEvent]) -> Usage:
+    """Return the tokens that the events of a run tell of."""
+    usage = Usage()
     for event in events:
-        counts = {
-            name: int(event.data.get(name) or 0)
-            for name in ("input_tokens", "output_tokens", "cached_tokens")
-        }
-        total = total.plus(Usage(**counts))
-    return total
+        if event.type == "model.called":
+            usage = usage.plus(Usage(**{name: int(event.data.get(name) or 0) for name in _COUNTS}))
+    return usage
 
 
 def chat_usage(usage: Usage) -> dict[str, Any]:

@@ -214,3 +214,22 @@ async def test_a_slow_reader_gets_all_of_it(ana, said):
             await asyncio.sleep(0.05)
     assert text_of(parts) == "Refunded 20.00 EUR for order 7."
     assert parts[-1].choices[0].finish_reason == "stop"
+
+
+async def test_signs_of_life_do_not_disturb_a_client(ana, said, let_go, monkeypatch):
+    monkeypatch.setattr("concertmaster.serving.sse._ALIVE", 0.02)
+    messages = said("refund 20 EUR of order 77")
+    raw = ana.chat.completions.with_streaming_response.create(
+        model="refunds", messages=messages, stream=True, extra_headers={"Idempotency-Key": "k-1"}
+    )
+    async with raw as answer:
+        lines = answer.iter_lines()
+        async for line in lines:
+            if line.startswith(":"):
+                break
+    reading = asyncio.create_task(
+        streamed(ana, messages=messages, extra_headers={"Idempotency-Key": "k-1"})
+    )
+    await asyncio.sleep(0.2)
+    let_go()
+    assert text_of(await reading) == "Refunded 20.00 EUR for order 77."

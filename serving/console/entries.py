@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import get_args
+from urllib.parse import urlencode
 
 from concertmaster.contracts import Approval, Principal
 from concertmaster.contracts.approval import ApprovalStatus
@@ -12,7 +13,7 @@ from concertmaster.policies.deadlines import overdue
 from concertmaster.serving.console.characters import plain_json
 from concertmaster.serving.console.standing import Standing, standing
 
-__all__ = ["STATUSES", "Entry", "Filters", "choices", "entries", "filters_of", "passes"]
+__all__ = ["STATUSES", "Entry", "Filters", "choices", "entries", "filters_of", "passes", "query_of"]
 
 STATUSES: tuple[str, ...] = get_args(ApprovalStatus)
 _LONGEST = 200
@@ -57,6 +58,16 @@ def filters_of(query: Mapping[str, str]) -> Filters:
     if given["status"] not in STATUSES:
         given["status"] = ""
     return Filters(**given)
+
+
+def query_of(filters: Filters) -> str:
+    """Return the query of a page with these filters.
+
+    >>> query_of(Filters(text="a&b"))
+    'text=a%26b'
+    """
+    given = {field.name: getattr(filters, field.name) for field in fields(filters)}
+    return urlencode({name: value for name, value in given.items() if value})
 
 
 def entries(

@@ -12,7 +12,14 @@ from fastapi import APIRouter, Request, Response
 from concertmaster.contracts import Approval, Principal, digest, now
 from concertmaster.contracts.deadline import utc
 from concertmaster.serving.caller import host_of
-from concertmaster.serving.console.entries import STATUSES, choices, entries, filters_of, passes
+from concertmaster.serving.console.entries import (
+    STATUSES,
+    choices,
+    entries,
+    filters_of,
+    passes,
+    query_of,
+)
 from concertmaster.serving.console.page import PageRoute, render
 from concertmaster.serving.console.room import room_of
 from concertmaster.serving.console.visitor import Viewer, present
@@ -47,6 +54,7 @@ async def queue(request: Request, who: Viewer) -> Response:
         more=len(kept) - _SHOWN,
         total=sum(entry.decidable for entry in listed),
         filters=filters,
+        query=query_of(filters),
         choices=choices(listed),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from fastapi import APIRouter, Request, Response
 
 from concertmaster.contracts import Answer, Approval, Approve, Edit, Reject, Respond, now
@@ -12,6 +14,7 @@ from concertmaster.serving.caller import host_of
 from concertmaster.serving.console.case import Case, gather
 from concertmaster.serving.console.difference import changes
 from concertmaster.serving.console.edited import Edited, edited, from_json
+from concertmaster.serving.console.entries import filters_of, query_of
 from concertmaster.serving.console.fields import Field, Unreadable, form_of
 from concertmaster.serving.console.page import PageRoute, path_of, render, see_other
 from concertmaster.serving.console.standing import standing
@@ -194,5 +197,6 @@ def _confirmation(request: Request, sent: Posted, case: Case, found: Edited) -> 
 
 def _back(request: Request, sent: Posted, workflow: str, id: str) -> str:
     if sent.form.get("back") == "queue":
-        return path_of(request, "queue")
+        query = query_of(filters_of(dict(parse_qsl(sent.form.get("query", "")))))
+        return path_of(request, "queue") + (f"?{query}" if query else "")
     return path_of(request, "approval", workflow=workflow, id=id)

@@ -111,12 +111,39 @@
     return Boolean(field);
   }
 
+  // Single letters get in the way of those who dictate, so they can be turned off, for good.
+  function off() {
+    try {
+      return localStorage.getItem("concertmaster-keys") === "off";
+    } catch {
+      return false;
+    }
+  }
+
+  function shown() {
+    for (const line of document.querySelectorAll("[data-keys]")) {
+      line.toggleAttribute("data-off", off());
+      line.querySelector("button").textContent = off() ? "Turn keys on" : "Turn keys off";
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-keys] button")) return;
+    try {
+      localStorage.setItem("concertmaster-keys", off() ? "on" : "off");
+    } catch {
+      return;
+    }
+    shown();
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest("input, textarea, select")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
+    if (off()) return;
     const keys = { j: () => move(1), k: () => move(-1), "/": search };
     const handled = keys[event.key] ? keys[event.key]() : "aers".includes(event.key) && open(event.key);
     if (handled) event.preventDefault();
@@ -150,6 +177,7 @@
 
   document.addEventListener("htmx:after:swap", settle);
   settle();
+  shown();
   setInterval(tick, 1000);
   document.querySelector("[data-focus]")?.focus();
 })();

@@ -29,30 +29,50 @@ PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
 
 
-def chromium_of(root: Path) -> str:
+def chromium_of(found: str | None, required: bool) -> str:
     """Return the path of a Chromium; skip without one, unless there has to be one."""
-    spec = importlib.util.spec_from_file_location("chromium", root / "scripts" / "chromium.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.find()
     if found is None:
         reason = "no Chromium here; `python scripts/chromium.py` finds or installs one"
-        if os.environ.get("CONCERTMASTER_REQUIRE_BROWSER") == "1":
+        if required:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
 
 
+def finder():
+    """Return the script that finds a Chromium."""
+    place = Path(__file__).resolve().parents[3] / "scripts" / "chromium.py"
+    spec = importlib.util.spec_from_file_location("chromium", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# Looked at here, because tests run without the environment's own settings.
+FOUND = finder().find()
+REQUIRED = os.environ.get("CONCERTMASTER_REQUIRE_BROWSER") == "1"
+
+
 @pytest.fixture
-async def chromium(root: Path) -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[Browser]:
     """Start a browser without a window."""
-    path = chromium_of(root)
+    path = chromium_of(FOUND, REQUIRED)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGS)
         try:
             yield browser
         finally:
             await browser.close()
+
+
+def test_without_a_browser_tests_are_skipped_unless_there_has_to_be_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONCERTMASTER_CHROMIUM", str(tmp_path / "nothing"))
+    assert finder().find() is None
+    with pytest.raises(pytest.skip.Exception):
+        chromium_of(None, required=False)
+    with pytest.raises(pytest.fail.Exception):
+        chromium_of(None, required=True)
+    assert chromium_of("/usr/bin/chromium", required=True) == "/usr/bin/chromium"
 
 
 @pytest.fixture
@@ -210,6 +230,18 @@ async def test_everything_can_be_done_by_keys(window, asked, paid, desk, keys):
     await expect(page.get_by_text("This call is decided")).to_be_visible()
     await desk.background.wait(run.id, until="end", seconds=30)
     assert paid() == ["7 12000"]
+
+
+async def test_keys_can_be_turned_off(window, asked):
+    await asked("please make the payout for order 7")
+    page = await window("li")
+    await page.get_by_role("button", name="Turn keys off").click()
+    await page.reload()
+    await page.keyboard.press("j")
+    await expect(page.get_by_role("link", name="pay_out")).not_to_be_focused()
+    await page.get_by_role("button", name="Turn keys on").click()
+    await page.keyboard.press("j")
+    await expect(page.get_by_role("link", name="pay_out")).to_be_focused()
 
 
 async def test_decides_without_javascript(window, asked, desk, paid):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from concertmaster.models.classifier import IntentModel
     from concertmaster.models.registry import Models
     from concertmaster.policies.approvals import Approvals
+    from concertmaster.policies.bases import Bases
     from concertmaster.policies.gate import Gate
     from concertmaster.policies.spending import Spending
     from concertmaster.retrieval.embeddings import Embedder
@@ -70,6 +71,7 @@ class Services:
     embedder: Embedder | None = None
     gauge: Gauge = field(default_factory=Gauge)
     predictors: Predictors = field(default_factory=Predictors)
+    bases: Bases | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

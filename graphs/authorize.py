@@ -139,23 +139,26 @@ async def decide(grounds: Grounds, action: Action) -> Decision:
             )
         except ToolError as error:
             facts_error = error.message
-    return services.gate.decide(
-        Call(
-            tool=action.tool,
-            arguments=action.arguments,
-            principal=session.principal,
-            step=action.step,
-            allowed=allowed,
-            review=(step.review if step else None) or ReviewSpec(),
-            facts=facts,
-            facts_error=facts_error,
-            intent=grounds.intent,
-            label=grounds.label(action),
-            sources=grounds.sources(action),
-            history=grounds.history(action),
-            offered=grounds.offered,
-        )
+    call = Call(
+        tool=action.tool,
+        arguments=action.arguments,
+        principal=session.principal,
+        step=action.step,
+        allowed=allowed,
+        review=(step.review if step else None) or ReviewSpec(),
+        facts=facts,
+        facts_error=facts_error,
+        intent=grounds.intent,
+        label=grounds.label(action),
+        sources=grounds.sources(action),
+        history=grounds.history(action),
+        offered=grounds.offered,
     )
+    decision = services.gate.decide(call)
+    if services.bases is None or not session.run:
+        return decision
+    basis = services.bases.keep(session.run, call, decision.provenance)
+    return decision.model_copy(update={"basis": basis})
 
 
 def tool_context(services: Services, session: Session, action: Action) -> ToolContext:
@@ -237,6 +240,7 @@ def record(
         call=decision.call,
         policies=list(decision.policies),
         bundle=decision.bundle,
+        basis=decision.basis,
         needs=[n.model_dump() for n in decision.needs] if isinstance(decision, Review) else [],
         duties=[] if isinstance(decision, Deny) else [d.model_dump() for d in decision.duties],
         approval=approval,

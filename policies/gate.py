@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from concertmaster.contracts import Decision, Deny, Review, ReviewNeed, ToolShape
+from concertmaster.contracts import Decision, Deny, Provenance, Review, ReviewNeed, ToolShape
 from concertmaster.policies.call import Call
 from concertmaster.policies.deadlines import strictest
 from concertmaster.policies.engine import PolicyEngine
@@ -74,7 +74,7 @@ class Gate:
         if call.facts_error is not None:
             why = f"the facts that decide about {call.tool} could not be had: {call.facts_error}"
             return self._deny(digest, why)
-        provenance = trace(shape, call.arguments, call.sources, offered=call.offered)
+        provenance = self._origins(shape, call)
         decision = self._engine.decide(call, provenance, self._workspace, digest=digest)
         if call.review.mode == "always" and shape.consequential:
             decision = self._reviewed(decision, call)
@@ -82,6 +82,10 @@ class Gate:
             return decision
         due = strictest((decision.deadline, call.review.term))
         return decision.model_copy(update={"deadline": due})
+
+    def _origins(self, shape: ToolShape, call: Call) -> Provenance:
+        """Return where the values of a call come from; a what-if takes them as they were found."""
+        return trace(shape, call.arguments, call.sources, offered=call.offered)
 
     def _reviewed(self, decision: Decision, call: Call) -> Decision:
         """Add the step's own review to what the policies ask for."""

@@ -1,4 +1,4 @@
-"""`concertmaster policy`: check policies, explain a decision, run tables of calls."""
+"""`concertmaster policy`: check policies, explain decisions, run tables, replay past calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from concertmaster.cli import policy_replay
 from concertmaster.cli.failures import FINDINGS
 from concertmaster.cli.options import HomeDir, Json
 
@@ -126,3 +127,6 @@ def run_tests(
     else:
         show_ran(ran, strict=strict)
     raise typer.Exit(0 if ran.sound(strict=strict) else FINDINGS)
+
+
+app.command("replay", epilog=policy_replay.EXAMPLE)(policy_replay.replay)

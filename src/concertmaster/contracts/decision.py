@@ -39,13 +39,17 @@ Duty = Annotated[Redact | Notify, Field(discriminator="kind")]
 
 
 class _Decided(Record):
-    """What every decision records: the call, the rules that decided, their bundle, the origins."""
+    """What every decision records: the call, the rules that decided, their bundle, the origins.
+
+    `basis` is the digest of what it rested on, where that is kept.
+    """
 
     call: str
     policies: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     bundle: str = ""
     provenance: Provenance | None = None
+    basis: str = ""
 
 
 class Allow(_Decided):

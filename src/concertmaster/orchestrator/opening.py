@@ -38,6 +38,8 @@ from concertmaster.orchestrator.segments import Segments
 from concertmaster.policies import check as check_policies
 from concertmaster.policies.approvals import MIGRATIONS as APPROVALS
 from concertmaster.policies.approvals import Approvals
+from concertmaster.policies.bases import MIGRATIONS as BASES
+from concertmaster.policies.bases import Bases
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.gate import Gate
 from concertmaster.policies.redaction import Redaction, redact_logs
@@ -63,6 +65,7 @@ MIGRATIONS = (
     *AUDIT,
     *RUNS,
     *APPROVALS,
+    *BASES,
     *LEDGER,
     *JOURNAL,
     *PLANS,
@@ -225,6 +228,7 @@ async def _services(
             options.redaction.stored,
         ),
         trail=trail,
+        bases=Bases(trail, shapes),
         spending=spending,
         models=await asyncio.to_thread(_models, workspace, options.model),
         predictors=await asyncio.to_thread(_predictors, workspace),

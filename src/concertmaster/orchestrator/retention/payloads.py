@@ -18,6 +18,7 @@ from concertmaster.audit.retired import retire
 from concertmaster.contracts.events import EventType
 from concertmaster.orchestrator.retention.finding import ACTOR, Doomed, Page, Term, full
 from concertmaster.orchestrator.retention.needed import needed_runs
+from concertmaster.policies.bases import forget_bases
 
 __all__ = ["STAY", "Payloads"]
 
@@ -80,3 +81,4 @@ class Payloads:
         runs = {run for _, _, run in (d.key for d in doomed) if run}
         note = {"at": events[0].time, "rule": rule, "event": events[0].id}
         retire(connection, "payload", runs, **note)
+        forget_bases(connection, runs)

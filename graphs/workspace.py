@@ -72,7 +72,7 @@ class Workspace:
             {
                 "spec": self.spec.model_dump(mode="json"),
                 "tools": {name: shape.model_dump(mode="json") for name, shape in tools.items()},
-                "code": _hashes(self.path, ".py"),
+                "code": {**_hashes(self.path, ".py"), **_hashes(self.path, ".lock.json")},
                 "policies": _hashes(self.policies, ".cedar"),
             }
         )

@@ -79,6 +79,8 @@ class Tool:
     context_parameter: str | None = field(default=None, repr=False)
     plain: bool = field(default=False, repr=False)
     source: tuple[str, int] | None = field(default=None, repr=False)
+    fault: str = field(default="", repr=False)
+    """What keeps it from being used at all; the readiness gate tells it."""
 
     @property
     def consequential(self) -> bool:
@@ -173,7 +175,7 @@ class Tool:
 
 @overload
 def declare(
-    tool: Callable[..., Any] | BaseTool,
+    tool: Callable[..., Any] | BaseTool | Described,
     /,
     *,
     effect: Effect = ...,
@@ -208,7 +210,7 @@ def declare(
     waiver: str | None = ...,
 ) -> Callable[[Callable[..., Any] | BaseTool], Tool]: ...
 def declare(
-    tool: Callable[..., Any] | BaseTool | None = None,
+    tool: Callable[..., Any] | BaseTool | Described | None = None,
     /,
     *,
     effect: Effect = "irreversible",
@@ -249,7 +251,7 @@ def declare(
     """
     declared_at = _caller()
 
-    def attach(target: Callable[..., Any] | BaseTool) -> Tool:
+    def attach(target: Callable[..., Any] | BaseTool | Described) -> Tool:
         described = _describe(target, name)
         called = _checked_name(described.name)
         _check_consistent(called, effect, timeout, reconcile=reconcile, waiver=waiver)
@@ -290,6 +292,8 @@ def facts_schema(resolver: FactResolver) -> dict[str, Any] | None:
 def _describe(target: Any, name: str | None) -> Described:
     if isinstance(target, Tool):
         raise ConfigError(f"tool {target.name} is declared already")
+    if isinstance(target, Described):
+        return target
     if is_langchain_tool(target):
         return describe_langchain(target, name)
     if not callable(target):

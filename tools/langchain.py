@@ -15,7 +15,7 @@ from concertmaster.contracts.schema import misfits, schema_fault
 from concertmaster.errors import ConfigError
 from concertmaster.tools.signature import Described, place_of
 
-__all__ = ["SchemaArguments", "describe_langchain", "is_langchain_tool"]
+__all__ = ["SchemaArguments", "describe_langchain", "is_langchain_tool", "schema_arguments"]
 
 
 class SchemaArguments(BaseModel):
@@ -86,7 +86,7 @@ def describe_langchain(tool: Any, name: str | None = None) -> Described:
 
 def _arguments(tool: Any, called: str) -> type[BaseModel]:
     if isinstance(tool.args_schema, Mapping):
-        return _from_json(called, tool.args_schema)
+        return schema_arguments(called, tool.args_schema)
     full = tool.get_input_schema()
     offered = tool.tool_call_schema
     injected = sorted({*_names(full), *tool._injected_args_keys} - _names(offered))
@@ -96,7 +96,7 @@ def _arguments(tool: Any, called: str) -> type[BaseModel]:
             hint="wrap it in a function that takes what it needs from its ToolContext",
         )
     if not issubclass(full, BaseModel):  # pydantic's first version
-        return _from_json(called, full.schema())
+        return schema_arguments(called, full.schema())
     schema: type[BaseModel] = full
     closed = ConfigDict(**{**schema.model_config, "extra": "forbid"})
     return type(called, (schema,), {"model_config": closed, "__module__": schema.__module__})
@@ -108,7 +108,12 @@ def _names(schema: Any) -> set[str]:
     return set(getattr(schema, "__fields__", {}) if fields is None else fields)
 
 
-def _from_json(called: str, schema: Mapping[str, Any]) -> type[BaseModel]:
+def schema_arguments(called: str, schema: Mapping[str, Any]) -> type[BaseModel]:
+    """Return a model of the arguments that a JSON Schema describes.
+
+    Raises:
+        ConfigError: it is no JSON Schema of an object.
+    """
     fault = schema_fault(schema)
     if fault or schema.get("type", "object") != "object":
         raise ConfigError(f"tool {called}: its schema describes no object ({fault or 'type'})")

@@ -96,7 +96,7 @@ def _fingerprint(folder: Path) -> str:
     known = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape"))
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__pycache__")))
-        for file in sorted(f for f in files if f.endswith(".py")):
+        for file in sorted(f for f in files if f.endswith((".py", ".lock.json"))):
             known.update(os.fsencode(os.path.join(root, file)) + b"\0")
             try:
                 known.update(hashlib.sha256(Path(root, file).read_bytes()).digest())

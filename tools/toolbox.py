@@ -199,6 +199,9 @@ def _setup_of(module: ModuleType) -> tuple[Setup | None, list[ToolProblem]]:
 
 
 def _faults(tool: Tool, known: Mapping[str, Tool]) -> Iterator[str]:
+    if tool.fault:
+        yield tool.fault
+        return
     try:
         tool.shape()
     except ConfigError as error:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.sync import SyncDesk as open_sync  # noqa: N813
     from concertmaster.serving.app import create_app
     from concertmaster.serving.settings import Settings
+    from concertmaster.tools.connectors.mcp_server import McpServer
     from concertmaster.tools.context import ToolContext
     from concertmaster.tools.declaration import Tool, declare
 
@@ -54,6 +55,7 @@ _HOME = {
         "concertmaster.graphs.langchain.middleware",
         "GovernanceMiddleware",
     ),
+    "McpServer": ("concertmaster.tools.connectors.mcp_server", "McpServer"),
     "Outcome": ("concertmaster.contracts", "Outcome"),
     "Principal": ("concertmaster.contracts", "Principal"),
     "Reject": ("concertmaster.contracts", "Reject"),
@@ -80,6 +82,7 @@ __all__ = [
     "Edit",
     "Governance",
     "GovernanceMiddleware",
+    "McpServer",
     "Outcome",
     "Principal",
     "Reject",

@@ -16,6 +16,7 @@ from concertmaster.cli import (
     policy,
     runs,
     threads,
+    tools,
     users,
 )
 from concertmaster.cli import backup as backups
@@ -90,6 +91,7 @@ _GROUPS = (
     (_START, policy.app, "policy"),
     (_START, intents.app, "intents"),
     (_START, models.app, "models"),
+    (_START, tools.app, "tools"),
     (_WORK, approvals.app, "approvals"),
     (_WORK, budgets.app, "budgets"),
     (_WORK, feedback.app, "feedback"),

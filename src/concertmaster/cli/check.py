@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,16 +20,24 @@ __all__ = ["check"]
 EXAMPLE = "Example: concertmaster check examples/support_desk"
 
 
-def check(workspace: WorkspaceDir, as_json: Json = False) -> None:
+_Offline = Annotated[
+    bool, typer.Option("--offline", help="Look at files alone; ask no MCP server what it has.")
+]
+
+
+def check(workspace: WorkspaceDir, as_json: Json = False, offline: _Offline = False) -> None:
     """List what is missing or inconsistent in a workspace.
 
-    Every finding comes with file and line, and how to put it right. Exits with 1 if there are
-    errors; warnings alone leave it at 0.
+    Every finding comes with file and line, and how to put it right. MCP servers whose tools it
+    declares are asked whether they still have them as agreed. Exits with 1 if there are errors;
+    warnings alone leave it at 0.
     """
     from concertmaster.cli.console import print_json
     from concertmaster.graphs.readiness import check as findings
 
     problems = findings(workspace)
+    if not offline:
+        problems += _asked(workspace)
     errors = [p for p in problems if p.severity == "error"]
     if as_json:
         print_json(
@@ -42,6 +50,21 @@ def check(workspace: WorkspaceDir, as_json: Json = False) -> None:
     else:
         _show(problems, len(errors), workspace)
     raise typer.Exit(1 if errors else 0)
+
+
+def _asked(workspace: Path) -> list[Problem]:
+    """Return what the MCP servers of a workspace have that is not as it was agreed."""
+    import asyncio
+
+    from concertmaster.graphs.problems import Problem
+    from concertmaster.tools.connectors.probing import probe
+    from concertmaster.tools.toolbox import Toolbox
+
+    toolbox, _ = Toolbox.inspect(workspace)
+    return [
+        Problem(code="mcp", file=f.file, line=f.line, message=f.message, hint=f.hint)
+        for f in asyncio.run(probe(toolbox.values()))
+    ]
 
 
 def _show(problems: Sequence[Problem], errors: int, folder: Path) -> None:

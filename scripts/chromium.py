@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-PLACES = ("/usr/bin", "/usr/lib/chromium", "/snap/bin", "/opt/google/chrome")
+PLACES = ("/usr/bin", "/usr/lib/chromium", "/snap/bin")
 
 
 def find() -> str | None:

@@ -200,6 +200,26 @@ async def test_filters_work_while_one_types(window, asked):
     await expect(page.locator(".row")).to_have_count(1)
 
 
+async def test_an_error_leaves_the_page_as_it_is(window, asked):
+    await asked("please make the payout for order 7")
+    page = await window("li")
+    await page.route("**/console?text=*", lambda route: route.fulfill(status=500, body="{}"))
+    await page.get_by_label("Search").press_sequentially("lamp")
+    await page.wait_for_timeout(1000)
+    await expect(page.locator(".row")).to_have_count(1)
+    assert any("500" in text for text in window.complaints)
+    window.complaints.clear()
+
+
+async def test_who_may_no_longer_look_is_led_out(window, asked, app):
+    await asked("please make the payout for order 7")
+    page = await window("li")
+    await app.state.identity.store.disable("li", by="root")
+    await page.get_by_label("Search").press_sequentially("lamp")
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    window.complaints.clear()  # The browser tells of the status 401.
+
+
 async def test_everything_can_be_done_by_keys(window, asked, paid, desk, keys):
     run = await asked("please make the payout for order 7")
     page = await window()

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.contracts import AuditEvent
+from concertmaster.contracts import AuditEvent, Principal, RunRecord
 from concertmaster.orchestrator.overview import figures
 from concertmaster.serving.console.characters import hidden, visible
 from concertmaster.serving.console.charts import Bar, bars, columns
 from concertmaster.serving.console.difference import changes
 from concertmaster.serving.console.moments import ago, left, span
+from concertmaster.serving.console.progress import place_of, visited
+from concertmaster.serving.console.timeline import lines
 
 
 @given(st.text())
@@ -131,3 +133,55 @@ def test_figures_are_counted_from_the_trail():
 def test_nothing_is_not_zero():
     found = figures([])
     assert (found.approval_rate, found.median_wait, found.cost) == (None, None, None)
+
+
+def record(status: str) -> RunRecord:
+    """Return a run that stands so."""
+    return RunRecord(
+        id="r",
+        thread="t",
+        workspace="w",
+        principal=Principal(id="ana"),
+        text="<b>pay</b>",
+        status=status,
+        created="2026-01-01T10:00:00+00:00",
+        updated="2026-01-01T10:00:00+00:00",
+    )
+
+
+PASSED = [
+    event(0, "run.received"),
+    event(1, "route.hop", to="executor"),
+    event(2, "policy.decided", decision="review"),
+    event(3, "approval.requested", approval="apr-1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "events", "place"),
+    [
+        ("queued", [], ""),
+        ("running", PASSED[:1], "intake"),
+        ("running", PASSED[:2], "executor"),
+        ("awaiting_review", PASSED, "human_review"),
+        ("running", [*PASSED, event(4, "approval.answered")], "act"),
+        ("running", [*PASSED, event(5, "route.hop", to="responder")], "responder"),
+        ("answered", PASSED, "finish"),
+        ("refused", PASSED, "refuse"),
+        ("failed", PASSED, ""),
+    ],
+)
+def test_a_run_is_where_its_trail_says(status, events, place):
+    assert place_of(record(status), events) == place
+
+
+def test_nodes_that_were_passed_are_told_from_those_that_were_not():
+    assert {"executor", "authorize", "human_review"} <= visited(PASSED)
+    assert visited(PASSED).isdisjoint({"responder", "act", "finish", "__end__"})
+    assert visited([]) == frozenset()
+
+
+def test_lines_tell_when_what_and_in_which_tone():
+    told = lines([*PASSED, event(9, "effect.failed", tool="pay")], record("running"))
+    assert [(line.after, line.tone) for line in told][-1] == ("+9 s", "bad")
+    assert told[0].text.endswith("asked: “<b>pay</b>”.")

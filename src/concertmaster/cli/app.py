@@ -24,6 +24,7 @@ from concertmaster.cli import chat as chats
 from concertmaster.cli import check as checks
 from concertmaster.cli import demo as demos
 from concertmaster.cli import doctor as doctors
+from concertmaster.cli import evaluate as evaluates
 from concertmaster.cli import graph as graphs
 from concertmaster.cli import ingest as ingests
 from concertmaster.cli import init as inits
@@ -81,6 +82,7 @@ _COMMANDS = (
     (_WORK, single_runs.run, single_runs.EXAMPLE),
     (_WORK, chats.chat, chats.EXAMPLE),
     (_WORK, serves.serve, serves.EXAMPLE),
+    (_LOOK, evaluates.evaluate, evaluates.EXAMPLE),
     (_LOOK, graphs.graph, graphs.EXAMPLE),
     (_LOOK, doctors.doctor, doctors.EXAMPLE),
     (_KEEP, backups.backup, backups.EXAMPLE),

@@ -21,6 +21,7 @@ class Part(StrEnum):
     models = "models"
     principals = "principals"
     tests = "tests"
+    evaluation = "evaluation"
 
 
 def schema(
@@ -36,4 +37,9 @@ def schema(
     from concertmaster.cli.console import print_json
     from concertmaster.graphs.schema import json_schema
 
+    if part is Part.evaluation:
+        from concertmaster.evaluation.dataset import dataset_schema
+
+        print_json(dataset_schema())
+        return
     print_json(json_schema(part.value if part else None))

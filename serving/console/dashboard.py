@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,7 +69,8 @@ async def dashboard(request: Request, who: Viewer) -> Response:
 async def _board(desk: Desk, who: Principal, days: int) -> Board:
     present = now()
     since = utc(present - timedelta(days=days))
-    found = figures(await recent(desk.services.trail, since, tenant=who.tenant))
+    events = await recent(desk.services.trail, since, tenant=who.tenant)
+    found = await asyncio.to_thread(figures, events)
     waiting = await queue_of(desk, who)
     listed = _filled(found.days, present, days)
     return Board(

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median, quantiles
@@ -16,6 +18,7 @@ from concertmaster.audit import Trail
 from concertmaster.audit.envelope import from_envelope, type_column
 from concertmaster.contracts import AuditEvent
 from concertmaster.contracts.events import EventType
+from concertmaster.storage import storage_error
 
 __all__ = ["Day", "Figures", "StepTime", "figures", "recent"]
 
@@ -109,13 +112,21 @@ async def recent(
     )
     values = (trail.workspace, *types, tenant, since, most)
 
-    def work(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-        return connection.execute(sql, values).fetchall()
-
-    rows = await trail.database.read(work)
-    found = [from_envelope(row["envelope"], row["seq"]) for row in reversed(rows)]
     begin = datetime.fromisoformat(since)
-    return [event for event in found if datetime.fromisoformat(event.time) >= begin]
+
+    def work() -> list[AuditEvent]:
+        # On a connection and in a thread of its own: runs that go on are not held up by it.
+        path = trail.database.path
+        try:
+            with closing(sqlite3.connect(path, timeout=5)) as connection:
+                connection.execute("PRAGMA query_only=ON")
+                rows = connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise storage_error(error, path) from error
+        found = (from_envelope(envelope, seq) for seq, envelope in reversed(rows))
+        return [event for event in found if _moment(event) >= begin]
+
+    return await asyncio.to_thread(work)
 
 
 def figures(events: Iterable[AuditEvent]) -> Figures:

@@ -301,6 +301,51 @@ async def test_narrow_screens_do_not_scroll_sideways(window, asked):
     assert not await wide(page)
 
 
+UNNAMED = """() => {
+  const found = [];
+  const seen = new Set();
+  for (const e of document.querySelectorAll('[id]')) {
+    if (seen.has(e.id)) found.push(`twice: ${e.id}`);
+    seen.add(e.id);
+  }
+  for (const e of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
+    if (!e.labels.length && !e.ariaLabel) found.push(`no label: ${e.outerHTML}`);
+  }
+  for (const e of document.querySelectorAll('a, button, summary, svg[role=img]')) {
+    if (!e.textContent.trim() && !e.ariaLabel) found.push(`no name: ${e.outerHTML}`);
+  }
+  for (const e of document.querySelectorAll('[aria-labelledby], [aria-describedby]')) {
+    for (const name of ['aria-labelledby', 'aria-describedby']) {
+      for (const id of (e.getAttribute(name) || '').split(' ').filter(Boolean)) {
+        if (!document.getElementById(id)) found.push(`nowhere: ${id}`);
+      }
+    }
+  }
+  if (document.querySelectorAll('h1').length !== 1) found.push('not one h1');
+  if (document.querySelectorAll('main').length !== 1) found.push('not one main');
+  if (!document.documentElement.lang || !document.title) found.push('no language or title');
+  return found;
+}"""
+
+
+async def test_everything_has_a_name(window, asked):
+    run = await asked("please make the payout for order 7")
+    page = await window()
+    assert await page.evaluate(UNNAMED) == []
+    page = await window("li")
+    base = page.url.partition("/console")[0]
+    for path in (
+        "",
+        "/history",
+        "/threads",
+        f"/threads/payouts/{run.id}",
+        f"/approvals/payouts/{run.pending[0].id}",
+        "/dashboard",
+    ):
+        await page.goto(f"{base}/console{path}")
+        assert await page.evaluate(UNNAMED) == [], path
+
+
 async def test_dark_where_people_like_it_dark(window):
     shades = {}
     for scheme in ("light", "dark"):

@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from serving_load.client import Connection
 from serving_load.idle import RUNS
@@ -127,26 +126,20 @@ def _ended(data: str) -> bool:
 
 
 async def _review(load: _Load) -> None:
-    """Reject most of what waits, approve some."""
+    """Reject what waits, so that the same refund can be asked for again."""
     while not load.over.is_set():
         try:
             connection = Connection(load.ours.target("li"))
-            waiting = (await connection.ask("GET", "/api/v1/approvals")).json()
-            for approval in _listed(waiting):
+            waiting = (await connection.ask("GET", "/api/v1/approvals")).json()["data"]
+            for approval in waiting:
                 answer = {"kind": "reject", "reason": "not today"}
-                path = f"/api/v1/approvals/{approval['id']}/decide"
+                path = f"/api/v1/approvals/{approval['id']}/decision"
                 done = await connection.ask("POST", path, answer)
                 load.decisions += done.status < 300
             await connection.close()
         except _LOST:
             pass
         await asyncio.sleep(0.3)
-
-
-def _listed(answer: Any) -> list[dict[str, Any]]:
-    if isinstance(answer, dict):
-        return next((v for v in answer.values() if isinstance(v, list)), [])
-    return answer if isinstance(answer, list) else []
 
 
 async def _restart(load: _Load, tell: Callable[[str], None]) -> None:

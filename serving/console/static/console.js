@@ -78,7 +78,14 @@
     tick();
     listen();
     const answers = document.getElementById("answers");
-    if (!answers || !document.querySelector("#standing[data-closed]")) return;
+    const standing = document.getElementById("standing");
+    if (!standing) return;
+    if (!("closed" in standing.dataset)) {
+      // A claim of somebody else has ended: now there are forms.
+      if (!answers) window.location.reload();
+      return;
+    }
+    if (!answers) return;
     for (const button of answers.querySelectorAll("button")) button.disabled = true;
   }
 

@@ -187,6 +187,18 @@ async def test_decided_by_somebody_else_while_one_looks(window, asked, desk):
     await expect(page.locator("#why-approve")).to_have_value("a thought that must not get lost")
 
 
+async def test_forms_come_when_somebody_elses_claim_ends(window, asked, desk):
+    run = await asked("please make the payout for order 7")
+    id_ = run.pending[0].id
+    await desk.claim(id_, principal=_finance("mats"))
+    page = await window("li")
+    await page.get_by_role("link", name="pay_out").click()
+    await expect(page.get_by_text("is claimed by mats")).to_be_visible()
+    await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    await desk.release(id_, principal=_finance("mats"))
+    await expect(page.get_by_role("button", name="Approve")).to_be_visible()
+
+
 async def test_filters_work_while_one_types(window, asked):
     await asked("please make the payout for order 7")
     await asked("please make the payout for order 8, note: a broken lamp", "ben")

@@ -1,8 +1,6 @@
 """Every benchmark runs and ends with one JSON object of the documented keys."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -34,22 +32,9 @@ MAIN = {
 }
 
 
-def figures(root, *command):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.mark.parametrize("principal", ["customer", "staff"])
 def test_bank_benchmark_runs_on_real_documents_without_a_leak(
-    root, shared_data, tmp_path, principal
+    figures, shared_data, tmp_path, principal
 ):
     lines = (shared_data / "rho_bank" / "documents.jsonl").read_text().splitlines()
     documents = [json.loads(line) for line in lines]
@@ -59,7 +44,6 @@ def test_bank_benchmark_runs_on_real_documents_without_a_leak(
     (tmp_path / "d.jsonl").write_text("\n".join(json.dumps(d) for d in internal + public))
     (tmp_path / "q.jsonl").write_text("\n".join(queries))
     found = figures(
-        root,
         "benchmarks/rho_bank.py",
         *("--documents", tmp_path / "d.jsonl", "--queries", tmp_path / "q.jsonl"),
         *("--principal", principal),
@@ -70,9 +54,8 @@ def test_bank_benchmark_runs_on_real_documents_without_a_leak(
     assert found["failed"] == 0
 
 
-def test_main_job_benchmark_runs(root):
+def test_main_job_benchmark_runs(figures):
     found = figures(
-        root,
         "benchmarks/main_job.py",
         *("--turns", 4, "--thread-turns", 4, "--parallel", 5),
     )
@@ -80,9 +63,9 @@ def test_main_job_benchmark_runs(root):
     assert found["parallel_errors"] == 0
 
 
-def test_groundedness_benchmark_runs_with_the_shipped_measure(root, shared_data):
+def test_groundedness_benchmark_runs_with_the_shipped_measure(figures, shared_data):
     found = figures(
-        root, "benchmarks/groundedness.py", "--examples", shared_data / "begin_wow" / "dev.jsonl"
+        "benchmarks/groundedness.py", "--examples", shared_data / "begin_wow" / "dev.jsonl"
     )
     assert set(found) >= {"examples", "balanced_accuracy", "auroc", "p50_ms", "environment"}
     assert found["examples"] == 430
@@ -90,7 +73,7 @@ def test_groundedness_benchmark_runs_with_the_shipped_measure(root, shared_data)
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_intent_benchmark_runs_on_labelled_messages(root, shared_data, tmp_path, validated):
+def test_intent_benchmark_runs_on_labelled_messages(figures, shared_data, tmp_path, validated):
     def some(name, intents):
         lines = (shared_data / "clinc150" / name).read_text().splitlines()
         rows = [json.loads(line) for line in lines]
@@ -108,7 +91,7 @@ def test_intent_benchmark_runs_on_labelled_messages(root, shared_data, tmp_path,
         wanted |= {"in_scope_accuracy", "oos_recall", "auroc", "curve"}
     else:
         wanted |= {"accuracy"}
-    told = figures(root, *command)
+    told = figures(*command)
     assert wanted <= set(told)
     assert told["in_scope"] == 40
     assert all(0 <= told[key] <= 1 for key in wanted & {"in_scope_accuracy", "auroc", "accuracy"})

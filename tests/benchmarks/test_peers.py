@@ -1,8 +1,6 @@
 """The benchmark of peers: each runs in a process of its own and does the same work."""
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,21 +12,13 @@ KEYS = {"version", "cpu_ms", "p50_ms", "cpu_16_ms", "p50_16_ms"}
 @pytest.mark.parametrize(
     "names", [("openai_client", "concertmaster"), ("create_agent", "create_agent_governed")]
 )
-def test_each_peer_tells_version_and_times(names):
+def test_each_peer_tells_version_and_times(figures, names):
     command = [BENCHMARKS / "peers.py", "run", "--runs", "1", "--rounds", "1", "--warm-up", "1"]
-    ended = subprocess.run(
-        [sys.executable, *command, "--only", *names],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    told = json.loads(ended.stdout.splitlines()[-1])["peers"]
+    told = figures(*command, "--only", *names)["peers"]
     assert set(told) == set(names)
-    for figures in told.values():
-        assert figures.keys() >= KEYS
-        assert min(v for k, v in figures.items() if k.endswith("ms")) > 0
+    for found in told.values():
+        assert found.keys() >= KEYS
+        assert min(v for k, v in found.items() if k.endswith("ms")) > 0
 
 
 @pytest.mark.parametrize(
@@ -39,21 +29,13 @@ def test_each_peer_tells_version_and_times(names):
         ("throughput", ("openai_client", "concertmaster"), {"per_second_1", "thread_bytes"}),
     ],
 )
-def test_each_measurement_tells_its_figures(what, names, keys):
+def test_each_measurement_tells_its_figures(figures, what, names, keys):
     command = [BENCHMARKS / "peers.py", what, "--agents", "2", "--turns", "2", "--flights", "1"]
-    ended = subprocess.run(
-        [sys.executable, *command, "--only", *names],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    told = json.loads(ended.stdout.splitlines()[-1])["peers"]
+    told = figures(*command, "--only", *names)["peers"]
     assert set(told) == set(names)
-    for figures in told.values():
-        assert "error" not in figures
-        assert figures.keys() >= keys
+    for found in told.values():
+        assert "error" not in found
+        assert found.keys() >= keys
 
 
 def test_peer_that_cannot_be_installed_is_reported(monkeypatch, tmp_path):

@@ -1,26 +1,11 @@
 """The benchmarks of retrieval and access run on small inputs and end with the documented keys."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 
-def figures(root, *command):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_retrieval_benchmark_counts_what_was_found(root, tmp_path):
+def test_retrieval_benchmark_counts_what_was_found(figures, tmp_path):
     texts = {
         "fees": "A gold card costs four euros a month.",
         "hours": "The branch opens at nine on weekdays.",
@@ -34,7 +19,7 @@ def test_retrieval_benchmark_counts_what_was_found(root, tmp_path):
     ]
     (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, queries)))
     given = ("--documents", tmp_path / "d.jsonl", "--queries", tmp_path / "q.jsonl")
-    found = figures(root, "benchmarks/retrieval.py", *given)
+    found = figures("benchmarks/retrieval.py", *given)
     assert (found["queries"], found["documents"], found["hit_at_10"]) == (2, 3, 1.0)
     assert found["recall_at_10"] == pytest.approx(0.75)
     assert found["ndcg_at_10"] == pytest.approx((1 + 1 / (1 + 1 / 1.5849625)) / 2, abs=1e-6)
@@ -42,8 +27,8 @@ def test_retrieval_benchmark_counts_what_was_found(root, tmp_path):
     assert "environment" in found
 
 
-def test_access_benchmark_finds_what_brute_force_finds_and_no_leak(root):
-    found = figures(root, "benchmarks/access.py", "--chunks", 2500, "--queries", 4)
+def test_access_benchmark_finds_what_brute_force_finds_and_no_leak(figures):
+    found = figures("benchmarks/access.py", "--chunks", 2500, "--queries", 4)
     assert found["chunks"] == 2500
     assert [f["share"] for f in found["filters"]] == [0.001, 0.01, 0.05, 0.1, 0.5]
     for one in found["filters"]:

@@ -1,9 +1,5 @@
 """The benchmark of the server runs and ends with one JSON object of the documented keys."""
 
-import json
-import subprocess
-import sys
-
 LEVEL = {
     "connections",
     "rps",
@@ -15,20 +11,11 @@ LEVEL = {
 }
 
 
-def test_serving_benchmark_loses_no_run_and_misses_no_event(root):
-    done = subprocess.run(
-        [
-            *(sys.executable, "benchmarks/serving.py", "--connections", "2", "--requests", "4"),
-            *("--idle", "5", "--mixed", "8", "--clients", "2"),
-        ],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+def test_serving_benchmark_loses_no_run_and_misses_no_event(figures):
+    found = figures(
+        "benchmarks/serving.py",
+        *("--connections", 2, "--requests", 4, "--idle", 5, "--mixed", 8, "--clients", 2),
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
     assert set(found["levels"][0]) >= LEVEL
     assert found["idle_streams"] == 5
     assert found["mixed_runs"] > 0

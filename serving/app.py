@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concertmaster.errors import ConfigError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.serving.identity.authenticator import Authenticator
 from concertmaster.serving.identity.opening import open_identity
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.people import Resolver
 
 __all__ = ["create_app"]
+
+
+_SENT = ("authorization", "content-type", "idempotency-key", "last-event-id")
+_SENT_TO_MCP = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
 def create_app(
@@ -73,6 +78,8 @@ def create_app(
             async with host:
                 yield
         finally:
+            if app.state.mcp is not None:
+                await app.state.mcp.close()
             if identity is not None:
                 identity.close()
 
@@ -86,7 +93,7 @@ def create_app(
         openapi_url="/openapi.json" if docs else None,
     )
     app.state.host, app.state.auth, app.state.identity = host, auth, identity
-    app.state.rates = Rates(given.limits.requests)
+    app.state.rates, app.state.mcp = Rates(given.limits.requests), None
     install(app)
     _routes(app)
     if given.origins:
@@ -94,7 +101,7 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(given.origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id"],
+            allow_headers=[*_SENT, *(_SENT_TO_MCP if given.mcp else ())],
             expose_headers=["x-thread-id", "x-run-id", "location", "retry-after"],
         )
     app.add_middleware(Guard, limits=given.limits)
@@ -114,7 +121,23 @@ def _routes(app: FastAPI) -> None:
     app.include_router(openai)
     app.include_router(api)
     describe(app)
+    if app.state.host.settings.mcp:
+        from starlette.routing import Route
+
+        app.state.mcp = _mcp(app.state.host)
+        app.router.routes.append(Route("/mcp", app.state.mcp))
     if app.state.host.settings.console:
         from concertmaster.serving.console.router import router as console
 
         app.include_router(console)
+
+
+def _mcp(host: Host) -> Any:
+    try:
+        from concertmaster.serving.mcp.endpoint import McpEndpoint
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "`mcp: true` needs the official SDK, which is not installed",
+            hint="pip install 'concertmaster[mcp]'",
+        ) from error
+    return McpEndpoint(host)

@@ -10,7 +10,16 @@ from concertmaster.errors import ApprovalUnknown, UnknownRun
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.policies.approvals import unknown_approval
 
-__all__ = ["approval_for", "concerns", "is_reviewer", "own_threads", "owns", "queue_of", "run_for"]
+__all__ = [
+    "approval_for",
+    "concerns",
+    "is_reviewer",
+    "own_threads",
+    "owns",
+    "queue_of",
+    "run_for",
+    "seen_pending",
+]
 
 
 def owns(principal: Principal, record: RunRecord) -> bool:
@@ -93,6 +102,14 @@ async def queue_of(
         if concerns(principal, approval, asked):
             found.append(approval)
     return found
+
+
+async def seen_pending(desk: Desk, principal: Principal, run: str) -> list[Approval]:
+    """Return the approvals that a run waits for, those that a principal may see."""
+    asked = await desk.runs.get(run)
+    pending = await desk.services.approvals.list(run=run, status="pending")
+    own = owns(principal, asked)
+    return [a for a in pending if own or concerns(principal, a, asked)]
 
 
 async def own_threads(

@@ -29,6 +29,7 @@ from concertmaster.cli import graph as graphs
 from concertmaster.cli import ingest as ingests
 from concertmaster.cli import init as inits
 from concertmaster.cli import prune as prunes
+from concertmaster.cli import report as reports
 from concertmaster.cli import run as single_runs
 from concertmaster.cli import schema as schemas
 from concertmaster.cli import serve as serves
@@ -85,6 +86,7 @@ _COMMANDS = (
     (_LOOK, evaluates.evaluate, evaluates.EXAMPLE),
     (_LOOK, graphs.graph, graphs.EXAMPLE),
     (_LOOK, doctors.doctor, doctors.EXAMPLE),
+    (_LOOK, reports.report, reports.EXAMPLE),
     (_KEEP, backups.backup, backups.EXAMPLE),
     (_KEEP, prunes.prune, prunes.EXAMPLE),
     (_KEEP, versions.version, versions.EXAMPLE),

@@ -81,8 +81,12 @@ class Changed:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The rules that make the change: those that decide now, or the lack of one."""
-        return self.after.policies or (NO_RULE,)
+        """The rules that make the change: those that decide now only, or that do no more."""
+        before, after = self.before.policies, self.after.policies
+        if not after:
+            return (NO_RULE,)
+        fresh = tuple(name for name in after if name not in before)
+        return fresh or tuple(f"without {n}" for n in before if n not in after) or after
 
 
 @dataclass

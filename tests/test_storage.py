@@ -333,3 +333,13 @@ async def test_closed_file_refuses_every_write(tmp_path):
         assert isinstance(found, Exception)
     with pytest.raises(Exception, match=r"shutdown|closed"):
         await database.write(put("c"))
+
+
+async def test_log_stays_near_a_megabyte(tmp_path: Path):
+    database = Database.open(tmp_path / "a.sqlite3", [Migration("a", 1, "CREATE TABLE a (t TEXT)")])
+    text = "x" * 50_000
+    for _ in range(100):
+        await database.write(lambda c: c.execute("INSERT INTO a VALUES (?)", (text,)))
+    log = tmp_path / "a.sqlite3-wal"
+    assert 0 < log.stat().st_size < 1.5 * 2**20
+    database.close()

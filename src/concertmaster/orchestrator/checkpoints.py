@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from concertmaster.storage import FENCED, Fence, storage_error
+from concertmaster.storage import FENCED, LOG_BOUNDS, Fence, storage_error
 
 __all__ = ["ASIDE", "checkpointer", "mend", "prune"]
 
@@ -131,6 +131,8 @@ async def checkpointer(
             # wait, the run's new status, takes it along. Lost before that, its segment is begun
             # again, and plan and ledger, which do wait, make that safe.
             await connection.execute("PRAGMA synchronous=NORMAL")
+            for bound in LOG_BOUNDS:
+                await connection.execute(bound)
             await saver.setup()
             await guarded.put_up()
         except sqlite3.Error as error:

@@ -7,11 +7,14 @@ authenticated user, otherwise anonymous. Calls with effects need the host that t
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from concertmaster.errors import ConfigError
 from concertmaster.graphs.compile import Graph
 from concertmaster.orchestrator.opening import open_desk
 
@@ -20,7 +23,54 @@ __all__ = ["support_desk"]
 
 @asynccontextmanager
 async def support_desk() -> AsyncIterator[Graph]:
-    """Yield the graph of the workspace in CONCERTMASTER_WORKSPACE, the sample desk by default."""
+    """Yield the graph of the workspace in CONCERTMASTER_WORKSPACE, the sample desk by default.
+
+    A server enters this for each run and each look at a state. The workspace is opened the first
+    time, stays open, and is closed with the server's event loop.
+
+    Raises:
+        ConfigError: another event loop of this process has it open.
+    """
     sample = Path(__file__).parent / "examples" / "support_desk"
-    async with open_desk(os.environ.get("CONCERTMASTER_WORKSPACE", sample), recover=False) as desk:
+    yield await _graph_of(os.environ.get("CONCERTMASTER_WORKSPACE", str(sample)))
+
+
+@dataclass
+class _Kept:
+    """A workspace that is open, or about to be. An event loop closes its generators as it ends."""
+
+    loop: asyncio.AbstractEventLoop
+    holding: AsyncGenerator[Graph]
+    graph: asyncio.Task[Graph]
+
+
+_kept: dict[str, _Kept] = {}
+
+
+async def _graph_of(workspace: str) -> Graph:
+    loop, kept = asyncio.get_running_loop(), _kept.get(workspace)
+    if kept is None or kept.loop.is_closed() or _failed(kept):
+        holding = _hold(workspace)
+        kept = _Kept(loop=loop, holding=holding, graph=loop.create_task(_first(holding)))
+        _kept[workspace] = kept
+    if kept.loop is not loop:
+        raise ConfigError(
+            f"{workspace} is open in another event loop of this process",
+            hint="run the server's jobs in one loop: BG_JOB_ISOLATED_LOOPS=false",
+        )
+    # Whoever came first may go away; those who wait for the same are not to suffer for it.
+    return await asyncio.shield(kept.graph)
+
+
+async def _hold(workspace: str) -> AsyncGenerator[Graph]:
+    async with open_desk(workspace, recover=False) as desk:
         yield desk.graph
+
+
+async def _first(holding: AsyncGenerator[Graph]) -> Graph:
+    return await anext(holding)
+
+
+def _failed(kept: _Kept) -> bool:
+    done = kept.graph.done()
+    return done and (kept.graph.cancelled() or kept.graph.exception() is not None)

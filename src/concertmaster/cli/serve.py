@@ -37,6 +37,13 @@ def serve(
         Path | None,
         typer.Option("--home", metavar="DIR", help="The data: one folder here a workspace."),
     ] = None,
+    otel: Annotated[
+        bool,
+        typer.Option("--otel", help="Send traces and metrics by OTLP, as OTEL_* variables say."),
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log to standard error, as lines of JSON.")
+    ] = False,
 ) -> None:
     """Serve workflows: OpenAI's protocols at /v1, an API at /api/v1, a console at /console.
 
@@ -48,6 +55,13 @@ def serve(
     from concertmaster.serving.settings import read_settings
 
     given = read_settings(settings)
+    given = given.model_copy(
+        update={"otel": otel or given.otel, "log_json": log_json or given.log_json}
+    )
+    if given.log_json:
+        from concertmaster.telemetry.logs import log_json as begin_logging
+
+        begin_logging()
     sockets = bound(host, port)
     address = _address(host, sockets.getsockname()[1])
     try:
@@ -75,6 +89,8 @@ def _tell(app: FastAPI, address: str) -> None:
     names = ", ".join(app.state.host.names)
     console.print(f"serving {names}; Ctrl-C stops", soft_wrap=True)
     rows = [("chat clients", f"{address}/v1"), ("programs", f"{address}/api/v1")]
+    if app.state.host.settings.mcp:
+        rows.append(("MCP clients", f"{address}/mcp"))
     if app.state.host.settings.console:
         rows.append(("reviewers", f"{address}/console"))
     for what, where in rows:

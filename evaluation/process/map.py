@@ -13,7 +13,7 @@ from concertmaster.evaluation.process.plots import in_words
 __all__ = ["drawn", "left_out"]
 
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _MARGIN = 156, 46, 44, 62, 24
-_MOST_STEPS, _MOST_EDGES = 24, 60
+_MOST_STEPS, _MOST_EDGES, _LANE = 24, 60, 34
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,17 @@ def drawn(figures: Analysis) -> str:
     edges = [e for e in figures.edges if e.before in names and e.after in names][:_MOST_EDGES]
     layers = _layers(names, edges)
     boxes, width, height = _placed(layers, edges)
+    ways = _ways(edges, boxes, width)
     most = max((e.count for e in edges), default=1)
-    lines = "".join(_arrow(e, boxes, most, width) for e in edges)
+    lines = "".join(_arrow(e, way, most) for e, way in zip(edges, ways, strict=True))
     drawn_boxes = "".join(_box(name, box, figures) for name, box in boxes.items())
-    labels = "".join(_label(e, boxes, width) for e in edges)
-    # Arrows that lead back keep to the margins.
-    room = width + 2 * _back_room(edges, boxes)
-    shift = _back_room(edges, boxes)
+    labels = "".join(_label(e, way) for e, way in zip(edges, ways, strict=True))
+    # Arrows around others keep to the margins.
+    left = max(30.0, 30 - min(way.x for way in ways))
+    right = max(50.0, 30 + max(way.x for way in ways) - width)
+    room = left + width + right
     return (
-        f'<svg viewBox="{-shift:.0f} 0 {room:.0f} {height:.0f}" role="img" class="map"'
+        f'<svg viewBox="{-left:.0f} 0 {room:.0f} {height:.0f}" role="img" class="map"'
         f' style="max-width:{room:.0f}px" aria-label="which activity follows which, how often">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9"'
         ' markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
@@ -157,52 +159,76 @@ def _box(name: str, box: _Box, figures: Analysis) -> str:
     )
 
 
-def _side(edge: Edge, boxes: Mapping[str, _Box]) -> int:
-    """Return how far an arrow keeps aside: none to the next layer, more the further it leads."""
+@dataclass(frozen=True)
+class _Way:
+    """The path of an arrow, and where its label stands."""
+
+    path: str
+    x: float
+    y: float
+
+
+def _ways(edges: Sequence[Edge], boxes: Mapping[str, _Box], width: float) -> list[_Way]:
+    """Return where each arrow goes; those around others have a lane each, the short ones inside."""
+    around = {
+        n: -1 if _on_the_left(e, boxes, width) else 1
+        for n, e in enumerate(edges)
+        if _span(e, boxes) not in (0, 1)
+    }
+    lanes: dict[int, float] = {}
+    for sign in (-1, 1):
+        here = [n for n in around if around[n] == sign]
+        here.sort(key=lambda n: (abs(_span(edges[n], boxes)), n))
+        edge = 0.0 if sign < 0 else width
+        lanes |= {n: edge + sign * (12 + _LANE * place) for place, n in enumerate(here)}
+    return [
+        _aside(e, boxes, lanes[n], around[n]) if n in lanes else _straight(e, boxes)
+        for n, e in enumerate(edges)
+    ]
+
+
+def _span(edge: Edge, boxes: Mapping[str, _Box]) -> int:
+    """Return how many layers an arrow leads down; 0 within one, and to itself."""
+    return boxes[edge.after].layer - boxes[edge.before].layer
+
+
+def _on_the_left(edge: Edge, boxes: Mapping[str, _Box], width: float) -> bool:
+    """Tell on which side an arrow goes around: the nearer one, else left down and right up."""
     one, other = boxes[edge.before], boxes[edge.after]
-    if edge.before == edge.after:
-        return 0
-    return 0 if other.layer == one.layer + 1 else other.layer - one.layer
+    for x in ((one.x + other.x) / 2, one.x):
+        if abs(x - width / 2) >= 1:
+            return x < width / 2
+    return _span(edge, boxes) > 0
 
 
-def _back_room(edges: Sequence[Edge], boxes: Mapping[str, _Box]) -> float:
-    spans = [abs(_side(e, boxes)) for e in edges if _side(e, boxes)]
-    return 30 + 22 * max(spans) if spans else 40
-
-
-def _points(edge: Edge, boxes: Mapping[str, _Box], width: float) -> tuple[str, float, float]:
-    """Return the path of an arrow, and where its label stands."""
+def _straight(edge: Edge, boxes: Mapping[str, _Box]) -> _Way:
     one, other = boxes[edge.before], boxes[edge.after]
     if edge.before == edge.after:
         x, y = one.x + _WIDE / 2, one.y
         path = f"M{x:.1f} {y - 10:.1f}C{x + 34:.1f} {y - 22:.1f} {x + 34:.1f} {y + 22:.1f}"
-        return f"{path} {x:.1f} {y + 10:.1f}", x + 30, y
-    side = _side(edge, boxes)
+        return _Way(f"{path} {x:.1f} {y + 10:.1f}", x + 30, y)
+    if one.layer == other.layer:
+        sign = 1 if other.x > one.x else -1
+        x1, x2 = one.x + sign * _wide(edge.before), other.x - sign * _wide(edge.after)
+        # Below the middle one way, above it the other, so that both can be seen.
+        y = one.y + sign * 12
+        return _Way(f"M{x1:.1f} {y:.1f}L{x2:.1f} {y:.1f}", (x1 + x2) / 2, y)
     down, up = one.y + _half(edge.before), other.y - _half(edge.after)
-    if side == 0:
-        middle = (down + up) / 2
-        path = f"M{one.x:.1f} {down:.1f}C{one.x:.1f} {middle:.1f} {other.x:.1f} {middle:.1f}"
-        return f"{path} {other.x:.1f} {up:.1f}", (one.x + other.x) / 2, middle
-    return _aside(edge, one, other, side, width)
+    middle = (down + up) / 2
+    path = f"M{one.x:.1f} {down:.1f}C{one.x:.1f} {middle:.1f} {other.x:.1f} {middle:.1f}"
+    return _Way(f"{path} {other.x:.1f} {up:.1f}", (one.x + other.x) / 2, middle)
 
 
-def _aside(edge: Edge, one: _Box, other: _Box, side: int, width: float) -> tuple[str, float, float]:
-    """Return an arrow around what lies between, on the nearer side.
-
-    In the middle, what leads on keeps to the left, and what leads back to the right.
-    """
-    middle = (one.x + other.x) / 2
-    sign = (
-        (-1 if side > 0 else 1) if abs(middle - width / 2) < 1 else -1 if middle < width / 2 else 1
-    )
+def _aside(edge: Edge, boxes: Mapping[str, _Box], lane: float, sign: int) -> _Way:
+    one, other = boxes[edge.before], boxes[edge.after]
     x1, x2 = one.x + sign * _wide(edge.before), other.x + sign * _wide(edge.after)
-    far = -22.0 * abs(side) if sign < 0 else width + 22.0 * abs(side)
     y1, y2 = one.y + 8, other.y - 8
+    middle = (y1 + y2) / 2
     path = (
-        f"M{x1:.1f} {y1:.1f}C{far:.1f} {y1:.1f} {far:.1f} {y1:.1f} {far:.1f} {(y1 + y2) / 2:.1f}"
-        f"S{far:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+        f"M{x1:.1f} {y1:.1f}C{lane:.1f} {y1:.1f} {lane:.1f} {y1:.1f} {lane:.1f} {middle:.1f}"
+        f"S{lane:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
     )
-    return path, far, (y1 + y2) / 2
+    return _Way(path, lane, middle)
 
 
 def _wide(name: str) -> float:
@@ -213,19 +239,18 @@ def _half(name: str) -> float:
     return 14 if name in (START, END) else _HIGH / 2
 
 
-def _arrow(edge: Edge, boxes: Mapping[str, _Box], most: int, width: float) -> str:
-    path, _, _ = _points(edge, boxes, width)
+def _arrow(edge: Edge, way: _Way, most: int) -> str:
     wide = 1 + 4 * edge.count / most
     return (
-        f'<path d="{path}" class="arrow" style="stroke-width:{wide:.1f}" marker-end="url(#tip)">'
-        f"<title>{escape(edge.before)} → {escape(edge.after)}: {edge.count}×</title></path>"
+        f'<path d="{way.path}" class="arrow" style="stroke-width:{wide:.1f}"'
+        f' marker-end="url(#tip)"><title>{escape(edge.before)} → {escape(edge.after)}:'
+        f" {edge.count}×</title></path>"
     )
 
 
-def _label(edge: Edge, boxes: Mapping[str, _Box], width: float) -> str:
-    _, x, y = _points(edge, boxes, width)
+def _label(edge: Edge, way: _Way) -> str:
     gap = f" · {in_words(edge.p50)}" if edge.p50 >= 0.001 else ""
     return (
-        f'<text x="{x:.1f}" y="{y + 4:.1f}" class="tick halo" text-anchor="middle">'
+        f'<text x="{way.x:.1f}" y="{way.y + 4:.1f}" class="tick halo" text-anchor="middle">'
         f"{edge.count:,}{gap}</text>"
     )

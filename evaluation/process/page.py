@@ -7,7 +7,7 @@ from html import escape
 
 from concertmaster.evaluation.process.analysis import Analysis, Spread, Step
 from concertmaster.evaluation.process.conformance import Conformance
-from concertmaster.evaluation.process.log import PEOPLE, Log
+from concertmaster.evaluation.process.log import PEOPLE, QUEUE, Log
 from concertmaster.evaluation.process.map import drawn, left_out
 from concertmaster.evaluation.process.plots import bars, histogram, in_words, number, stacked
 from concertmaster.evaluation.process.style import STYLE
@@ -139,8 +139,8 @@ def _spread(wait: Spread) -> str:
 
 
 def _steps(figures: Analysis) -> str:
-    shown = figures.steps[:20]
-    rows = [(s.activity, s.seconds.p50, s.seconds.p95, _median_and_share(s)) for s in shown]
+    shown = [step for step in figures.steps if step.activity not in (PEOPLE, QUEUE)][:20]
+    rows = [(s.activity, s.seconds.p50, s.seconds.p95, _both(s)) for s in shown]
     note = (
         "The log has one time an event, so these are times since the event before."
         if figures.one_time
@@ -149,8 +149,8 @@ def _steps(figures: Analysis) -> str:
     names = ("activity", "cases", "visits", "repeats", "p50", "p95", "total", "share", "cost")
     table = _table(names[: None if figures.cost else -1], map(_step, figures.steps[:_ROWS]))
     plot = _plot(bars(rows, "median time by activity, with the 95th percentile"))
-    told = f"<p>Bars are medians, marks the 95th percentile, shares of all time. {note}</p>"
-    return told + plot + table
+    told = "Bars are medians, marks the 95th percentile; shares are of all time, waits included."
+    return f"<p>{told} {note}</p>{plot}{table}"
 
 
 def _step(step: Step) -> tuple[str, ...]:
@@ -167,8 +167,8 @@ def _step(step: Step) -> tuple[str, ...]:
     )
 
 
-def _median_and_share(step: Step) -> str:
-    return f"{in_words(step.seconds.p50)} · {100 * step.share:.0f} %"
+def _both(step: Step) -> str:
+    return f"{in_words(step.seconds.p50)} to {in_words(step.seconds.p95)}"
 
 
 def _map(figures: Analysis) -> str:

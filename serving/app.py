@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 from concertmaster.serving.caller import Rates
 from concertmaster.serving.guard import Guard
 from concertmaster.serving.host import Host
+from concertmaster.serving.observing import Observing
 from concertmaster.serving.problems import install
 
 if TYPE_CHECKING:
@@ -70,7 +71,15 @@ def create_app(
     identity = open_identity(given.identity) if auth is None else None
     if identity is not None:
         auth, resolve = identity.authenticate, resolve or identity.resolve
-    host = Host(workflows, settings=given, resolve=resolve, model=model, home=home)
+    observing = Observing(given)
+    host = Host(
+        workflows,
+        settings=given,
+        resolve=resolve,
+        model=model,
+        home=home,
+        arrived=observing.arrived,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +89,7 @@ def create_app(
         finally:
             if app.state.mcp is not None:
                 await app.state.mcp.close()
+            await observing.close()
             if identity is not None:
                 identity.close()
 
@@ -94,6 +104,7 @@ def create_app(
     )
     app.state.host, app.state.auth, app.state.identity = host, auth, identity
     app.state.rates, app.state.mcp = Rates(given.limits.requests), None
+    app.state.metrics = observing.metrics
     install(app)
     _routes(app)
     if given.origins:
@@ -126,6 +137,10 @@ def _routes(app: FastAPI) -> None:
 
         app.state.mcp = _mcp(app.state.host)
         app.router.routes.append(Route("/mcp", app.state.mcp))
+    if app.state.host.settings.metrics:
+        from concertmaster.serving.metrics import router as metrics
+
+        app.include_router(metrics)
     if app.state.host.settings.console:
         from concertmaster.serving.console.router import router as console
 

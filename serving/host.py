@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ class Host:
         resolve: returns the principal behind an id with the roles it has now, for folders.
         model: the model for folders, as `open_desk` takes it.
         home: where the data of the folders lie: one folder each below this one.
+        arrived: told of each desk, before anything runs on it here.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Host:
         resolve: Resolver | None = None,
         model: Any = None,
         home: Path | None = None,
+        arrived: Callable[[Desk], None] = lambda desk: None,
     ) -> None:
+        self._arrived = arrived
         self.settings = settings or Settings()
         self._folders = [Path(s) for s in sources if not isinstance(s, Desk)]
         self._desks: dict[str, Desk] = {}
@@ -194,6 +197,7 @@ class Host:
                 f"two workflows are called {desk.name!r}",
                 hint="clients tell them apart by `workflow:` in workflow.yaml; rename one",
             )
+        self._arrived(desk)
         self._desks[desk.name] = desk
 
     def _opened(self, folder: Path) -> contextlib.AbstractAsyncContextManager[Desk]:

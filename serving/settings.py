@@ -41,6 +41,9 @@ class Settings(Record):
     `origins` may call it from a browser; none by default. `drain` is the seconds for which it
     waits for runs when it stops. `docs` shows the OpenAPI description to everybody, `console`
     has the pages for reviewers. `sweep` is how often deadlines are looked at, in seconds.
+    `metrics` has figures for Prometheus at /metrics, for the `metrics_roles`, `*` for everybody.
+    `otel` sends traces and metrics by OTLP, with content if `otel_content` is set; `log_json` logs
+    what happens in runs.
     """
 
     title: str = Field(default="Concertmaster", max_length=200)
@@ -52,6 +55,11 @@ class Settings(Record):
     docs: bool = True
     console: bool = True
     mcp: bool = False
+    metrics: bool = False
+    metrics_roles: tuple[str, ...] = Field(default=("metrics",), min_length=1)
+    otel: bool = False
+    otel_content: bool = False
+    log_json: bool = False
     limits: Limits = Limits()
     identity: IdentitySettings = IdentitySettings()
 

@@ -15,6 +15,7 @@ LEVELS = (
     ("examples",),
     ("concertmaster",),
     ("serving", "evaluation"),
+    ("telemetry",),
     ("orchestrator",),
     ("graphs",),
     ("agents",),

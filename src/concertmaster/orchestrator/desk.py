@@ -47,7 +47,7 @@ from concertmaster.orchestrator.reconciling import look_again
 from concertmaster.orchestrator.retention import PruneReport, Retention
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
-from concertmaster.orchestrator.segments import Progress, Segments
+from concertmaster.orchestrator.segments import Progress, Segments, Watcher
 from concertmaster.orchestrator.streaming import as_event, text_parts
 from concertmaster.policies.approvals import unknown_approval
 from concertmaster.policies.claims import DEFAULT
@@ -471,6 +471,13 @@ class Desk:
         The callback must not block.
         """
         self.services.approvals.on(callback)
+
+    def on_segment(self, callback: Watcher) -> None:
+        """Have `callback` called when work on a run begins, and when it rests: ended or waiting.
+
+        It is called in the task that does the work and must neither block nor raise.
+        """
+        self._segments.watchers.append(callback)
 
     def notify(self, notifier: Notifier) -> None:
         """Have approvals told to somebody outside: a `WebhookNotifier`, or one's own.

@@ -31,13 +31,16 @@ from concertmaster.orchestrator.runs import Runs
 from concertmaster.orchestrator.tracing import Traces
 from concertmaster.storage import storage_error
 
-__all__ = ["Progress", "Segments", "Settled"]
+__all__ = ["Progress", "Segments", "Settled", "Watcher"]
 
 _INTERRUPT = "__interrupt__"
 """Under this key the graph tells that it waits; see `langgraph.types.Interrupt`."""
 
 Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Receives what the nodes tell while they run."""
+
+Watcher = Callable[[RunRecord, "Settled | None", bool], None]
+"""Told of each segment: when it begins (False), and where it came to rest (True), if anywhere."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Segments:
         self._traces = Traces(services.redaction.told)
         self._threads: dict[str, _Turnstile] = {}
         self.active: dict[str, asyncio.Task[Any]] = {}
+        self.watchers: list[Watcher] = []
 
     @asynccontextmanager
     async def alone(self, thread: str) -> AsyncIterator[None]:
@@ -121,6 +125,20 @@ class Segments:
         return {a.id for a in approvals if a.status != "pending"}
 
     async def _run(
+        self, record: RunRecord, who: Principal, given: Any, progress: Progress | None
+    ) -> Settled:
+        """Run a segment; whoever watches is told when it begins and, in any case, when it ends."""
+        for watch in self.watchers:
+            watch(record, None, False)
+        settled: Settled | None = None
+        try:
+            settled = await self._segment(record, who, given, progress)
+            return settled
+        finally:
+            for watch in self.watchers:
+                watch(record, settled, True)
+
+    async def _segment(
         self, record: RunRecord, who: Principal, given: Any, progress: Progress | None
     ) -> Settled:
         config = self._config(record)

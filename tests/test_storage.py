@@ -335,7 +335,7 @@ async def test_closed_file_refuses_every_write(tmp_path):
         await database.write(put("c"))
 
 
-async def test_log_stays_near_a_megabyte(tmp_path: Path):
+async def test_log_stays_near_a_megabyte(tmp_path):
     database = Database.open(tmp_path / "a.sqlite3", [Migration("a", 1, "CREATE TABLE a (t TEXT)")])
     text = "x" * 50_000
     for _ in range(100):

@@ -195,9 +195,9 @@ def stricter(policies: Path, folder: Path) -> Path:
     """Return a copy of the sample's policies in which no large refund is made any more."""
     shutil.copytree(policies, folder)
     extra = (
-        '@id("no-large-refunds") @reason("refunds over 500.00 EUR are made at the counter")\n'
+        '@id("no-large-refunds") @reason("refunds over 150.00 EUR are made at the counter")\n'
         'forbid (principal, action == Action::"refund_payment", resource)\n'
-        "when { context.args.amount_cents > 50000 };\n"
+        "when { context.args.amount_cents > 15000 };\n"
     )
     (folder / "stricter.cedar").write_text(extra, encoding="utf-8")
     return folder

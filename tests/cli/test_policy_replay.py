@@ -106,6 +106,38 @@ def test_a_changed_basis_is_no_ground(recorded, workspace, strict, database, ask
     assert {call["principal"] for call in found["calls"]} == {"ben"}
 
 
+def test_changed_arguments_are_no_ground(recorded, workspace, strict, database, ask):
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE plans SET action = replace(action, '8000', '10')")
+    connection.close()
+    found, _ = ask("policy", "replay", workspace, "--policies", strict)
+    assert found["decisions"]["not_at_all"] == {"its arguments are not kept any more": 2}
+    assert "stopped" not in found["changes"]
+
+
+def test_roles_count_as_they_were(recorded, workspace, strict, ask):
+    (strict / "refunds.cedar").write_text(
+        '@id("customers") permit (principal, action, resource)'
+        ' when { principal.roles.contains("customer") };'
+    )
+    people = workspace / "principals.yaml"
+    people.write_text(people.read_text().replace("customer", "former"))
+    found, _ = ask("policy", "replay", workspace, "--policies", strict)
+    assert "stopped" not in found["changes"]
+    assert found["changes"]["let_through"] == 2
+
+
+def test_a_tool_that_is_declared_otherwise_today_makes_it_approximate(
+    recorded, workspace, strict, ask
+):
+    tools = workspace / "tools.py"
+    text = tools.read_text().replace('effect="irreversible"', 'effect="write"')
+    tools.write_text(text)
+    found, _ = ask("policy", "replay", workspace, "--policies", strict)
+    assert found["decisions"]["approximate"] == {"the tool's declaration has changed since": 5}
+    assert found["check"]["decisions"] == 0
+
+
 def test_erased_decisions_are_counted_not_guessed(recorded, workspace, strict, database, ask, cli):
     result = cli("audit", "erase", "t-2", "--as", "ben", "--why", "asked for", "-w", workspace)
     assert result.exit_code == 0, result.stderr

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from concertmaster.contracts.html import Listed
 from concertmaster.contracts.spec import StepSpec, WorkflowSpec
 from concertmaster.graphs.checks.budgets import check_budgets
 from concertmaster.graphs.checks.classifying import check_classifying
@@ -136,4 +137,4 @@ def _meant(place: Path_) -> str:
 
 
 def _sorted(problems: Sequence[Problem]) -> list[Problem]:
-    return sorted(problems, key=Problem.order)
+    return Listed(sorted(problems, key=Problem.order))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
+from concertmaster.contracts.html import card, rows, short, visible
 from concertmaster.contracts.model import ModelsFile, PriceSpec
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
@@ -81,6 +82,15 @@ class Choice:
     reason: str
     others: tuple[Chat, ...] = ()
     output: int = 500
+
+    def __repr__(self) -> str:
+        return f"<Choice {self.model.name if self.model else None}: {self.reason}>"
+
+    def _repr_html_(self) -> str:
+        told = [("reason", short(self.reason))]
+        told += [("then", visible(chat.name)) for chat in self.others]
+        name = visible(self.model.name) if self.model else "no model"
+        return card(f"<b>{name}</b>", rows(told))
 
     @property
     def price(self) -> PriceSpec | None:

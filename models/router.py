@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from concertmaster.contracts import Confidentiality
+from concertmaster.contracts.html import Shown
 from concertmaster.contracts.model import Preference, PriceSpec
 from concertmaster.models.prices import expected, price_of
 from concertmaster.models.requirement import TIERS, Requirement
@@ -113,7 +114,7 @@ class Ranked(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Ranking(Shown):
     """Models that fit, best first, and why the others do not, by name."""
 
     fitting: tuple[Ranked, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from concertmaster.contracts import plain_text
+from concertmaster.contracts.html import Shown
 from concertmaster.retrieval.access import parse_readers
 from concertmaster.retrieval.changes import Changes
 from concertmaster.retrieval.documents import Document, Remark, Skipped
@@ -24,7 +25,7 @@ _LINE = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestReport:
+class IngestReport(Shown):
     """What an ingest did: numbers of documents, and of passages (`chunks`) embedded.
 
     `remarks` tell what was left out of documents that were taken in, or guessed. `lapsed` are the

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from concertmaster.graphs.langchain.tool import governed
     from concertmaster.graphs.readiness import check
     from concertmaster.graphs.workspace import Workspace
+    from concertmaster.notebook.approving import approve
+    from concertmaster.notebook.showing import show
     from concertmaster.orchestrator.desk import Desk
     from concertmaster.orchestrator.opening import open_desk as open
     from concertmaster.orchestrator.run import Run
@@ -65,12 +67,14 @@ _HOME = {
     "ToolContext": ("concertmaster.tools.context", "ToolContext"),
     "Workspace": ("concertmaster.graphs.workspace", "Workspace"),
     "Settings": ("concertmaster.serving.settings", "Settings"),
+    "approve": ("concertmaster.notebook.approving", "approve"),
     "check": ("concertmaster.graphs.readiness", "check"),
     "create_app": ("concertmaster.serving.app", "create_app"),
     "declare": ("concertmaster.tools.declaration", "declare"),
     "governed": ("concertmaster.graphs.langchain.tool", "governed"),
     "open": ("concertmaster.orchestrator.opening", "open_desk"),
     "open_sync": ("concertmaster.orchestrator.sync", "SyncDesk"),
+    "show": ("concertmaster.notebook.showing", "show"),
 }
 
 __all__ = [
@@ -93,12 +97,14 @@ __all__ = [
     "ToolContext",
     "Workspace",
     "__version__",
+    "approve",
     "check",
     "create_app",
     "declare",
     "governed",
     "open",
     "open_sync",
+    "show",
 ]
 
 

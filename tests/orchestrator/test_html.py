@@ -1,23 +1,40 @@
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import concertmaster as cm
 from concertmaster.contracts import (
     Action,
+    Allow,
     Approval,
     Approve,
     AuditEvent,
     Citation,
+    Deny,
+    Evidence,
     Outcome,
+    Redact,
     Reject,
+    Review,
 )
 from concertmaster.contracts.approval import Vote
 from concertmaster.contracts.decision import ReviewNeed
+from concertmaster.contracts.html import Listed
+from concertmaster.graphs.problems import Problem
+from concertmaster.models.registry import Choice
+from concertmaster.models.router import Ranking
+from concertmaster.models.spec import ModelSpec
+from concertmaster.orchestrator.doctor import Examined, Finding
+from concertmaster.orchestrator.retention.report import Kept, Pruned, PruneReport
 from concertmaster.orchestrator.run import Run
+from concertmaster.retrieval.documents import Skipped
+from concertmaster.retrieval.ingest import IngestReport
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & </details></div>"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & </details></div>\u202e"
 START = datetime(2026, 3, 16, 9, tzinfo=UTC)
 ALLOWED = {"div", "p", "b", "i", "code", "span", "br", "table", "tr", "td", "details", "summary"}
 
@@ -71,7 +88,73 @@ class Strict(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("shown", [run(), approval()])
+def everything() -> list[object]:
+    """Return one of each kind that people touch, every text of it hostile."""
+    passage = Evidence(
+        number=1, document=HOSTILE, version="1", title=HOSTILE, section=HOSTILE, text=HOSTILE,
+        start=0, end=1, score=0.5, readers=("*",),
+    )  # fmt: skip
+    finding = Finding(
+        code="run.x", severity="problem", kind="run", id=HOSTILE, what=HOSTILE, mend=HOSTILE
+    )
+    need = (ReviewNeed(role=HOSTILE),)
+    spec = ModelSpec(name=HOSTILE, provider="url", base_url=HOSTILE, options={HOSTILE: HOSTILE})
+    thread = {"id": HOSTILE, "runs": 1, "status": HOSTILE, "tenant": None}
+    pruned = Pruned(what=HOSTILE, rules=(HOSTILE,), kept=(Kept(number=1, why=HOSTILE),))
+    skipped = (Skipped(source=HOSTILE, why=HOSTILE), Skipped(source=HOSTILE, why=HOSTILE))
+    problem = Problem(code="x", file=HOSTILE, line=1, message=HOSTILE, hint=HOSTILE)
+    return [
+        run(), approval(), run().outcome, passage, event(timedelta(0), to=HOSTILE),
+        approval().action, cm.Principal(id=HOSTILE, roles=(HOSTILE,)), spec,
+        Allow(call="c", policies=(HOSTILE,), reasons=(HOSTILE,), duties=(Redact(field=HOSTILE),)),
+        Review(call="c", policies=(HOSTILE,), reasons=(HOSTILE,), needs=need), Deny(call=HOSTILE),
+        Choice(None, HOSTILE), Ranking(passed={HOSTILE: HOSTILE}, why=HOSTILE),
+        IngestReport(skipped=skipped), Examined(home=Path(HOSTILE), findings=(finding, finding)),
+        PruneReport(dry_run=True, at=HOSTILE, pruned=(pruned, pruned)),
+        Listed([run()]), Listed([approval()] * 99), Listed([event(timedelta(0))] * 999),
+        Listed([thread] * 99), Listed([passage]), Listed([finding] * 99), Listed([problem]),
+        Listed([HOSTILE, 1, None, {"a": HOSTILE}]), Listed(),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shown", everything(), ids=lambda shown: type(shown).__name__)
+def test_everything_is_shown_bounded_and_without_marks_that_nobody_sees(shown):
+    page = shown._repr_html_()
+    assert len(page) < 600_000
+    assert "\u202e" not in page
+    if not isinstance(shown, Listed):
+        assert len(repr(shown)) < 4000
+
+
+def test_long_text_and_many_items_are_cut_with_a_word_about_it():
+    long = Outcome(status="failed", cause="x" * 100_000)._repr_html_()
+    assert len(long) < 1500
+    assert "x…" in long
+    asked = cm.Principal(id="ana", roles=tuple(f"r{n}" for n in range(100)))._repr_html_()
+    assert "r19, …" in asked
+    many = Listed([{"id": str(n)} for n in range(1000)])._repr_html_()
+    assert "and 950 more" in many
+
+
+def test_list_stays_a_list_in_every_other_way():
+    listed = Listed([1, 2])
+    assert listed == [1, 2]
+    assert repr(listed) == "[1, 2]"
+    assert json.dumps(listed) == "[1, 2]"
+
+
+async def test_desk_shows_what_it_is_for_and_what_it_can_do(desk):
+    page = desk._repr_html_()
+    assert "refunds" in page
+    assert "get_order, refund" in page
+    assert repr(desk) == "<Desk 'refunds'>"
+    assert await desk.threads() == []
+    await desk.run("refund order 7, 20 EUR", principal="ana", thread="t-1")
+    for listed in (await desk.threads(), await desk.history("t-1"), await desk.events(run="x")):
+        assert isinstance(listed, Listed)
+
+
+@pytest.mark.parametrize("shown", everything(), ids=lambda shown: type(shown).__name__)
 def test_what_others_wrote_is_shown_as_text_only(shown):
     parser = Strict()
     parser.feed(shown._repr_html_())

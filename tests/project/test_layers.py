@@ -14,6 +14,7 @@ LEVELS = (
     ("cli", "testing", "deploy"),
     ("examples",),
     ("concertmaster",),
+    ("notebook",),
     ("serving", "evaluation"),
     ("telemetry",),
     ("orchestrator",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ __all__ = ["Answer", "Approval", "ApprovalStatus", "Approve", "Edit", "Reject", 
 
 ApprovalStatus = Literal["pending", "approved", "edited", "rejected", "responded", "void"]
 
+_MOST = 50
 _CELL = "text-align:left;vertical-align:top;padding:0 14px 0 0;white-space:pre-wrap"
 _COLOURS = {
     "pending": "#bf8700",
@@ -111,6 +113,15 @@ class Approval(Record):
         told = [_concern(value) for value in self.provenance.values]
         unasked = () if self.provenance.asked else ("nobody asked for this effect",)
         return (*dict.fromkeys(sentence for sentence in told if sentence), *unasked)
+
+    def __repr__(self) -> str:
+        return f"<Approval {self.id} {self.status}: {self.action.tool} for {self.requester}>"
+
+    @staticmethod
+    def _list_html_(approvals: Sequence[Approval]) -> str:
+        shown = "".join(approval._repr_html_() for approval in approvals[:_MOST])
+        left = len(approvals) - _MOST
+        return f"<div>{shown}{f'<p>and {left} more</p>' if left > 0 else ''}</div>"
 
     def _repr_html_(self) -> str:
         """Return a card for notebooks: what would run, for whom, why a person looks, who may."""

@@ -21,6 +21,11 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def _repr_html_(self) -> str:
+        from concertmaster.contracts.html import shown
+
+        return shown(self)
+
 
 def canonical(value: object) -> bytes:
     """Return the canonical JSON of a plain value (RFC 8785).

@@ -6,11 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from concertmaster.contracts import html
 from concertmaster.contracts.base import Record
 from concertmaster.contracts.deadline import Deadline
 from concertmaster.contracts.provenance import Provenance
 
 __all__ = ["Allow", "Decision", "Deny", "Duty", "Notify", "Redact", "Review", "ReviewNeed"]
+
+
+_COLOURS = {"allow": html.GREEN, "review": html.AMBER, "deny": html.RED}
 
 
 class ReviewNeed(Record):
@@ -38,6 +42,10 @@ Duty = Annotated[Redact | Notify, Field(discriminator="kind")]
 """What must happen besides if the call runs. Other obligations are needs and their deadline."""
 
 
+def _told(duty: Duty) -> tuple[str, str]:
+    return duty.kind, duty.field if isinstance(duty, Redact) else duty.role
+
+
 class _Decided(Record):
     """What every decision records: the call, the rules that decided, their bundle, the origins.
 
@@ -51,12 +59,34 @@ class _Decided(Record):
     provenance: Provenance | None = None
     basis: str = ""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self.policies) or 'no rule'}>"
+
+    def _repr_html_(self) -> str:
+        name = type(self).__name__.lower()
+        reasons = "<br>".join(html.short(reason) for reason in self.reasons)
+        told = [("rules", ", ".join(map(html.visible, self.policies)) or "none")]
+        told += [(html.visible(field), html.short(str(value))) for field, value in self._besides()]
+        if self.provenance is not None:
+            told += [
+                (html.visible(value.path), html.visible(value.origin))
+                for value in self.provenance.values
+            ]
+        return html.card(html.badge(name, _COLOURS[name]), f"&ensp;{reasons}", html.rows(told))
+
+    def _besides(self) -> list[tuple[str, str]]:
+        """Return what the decision asks for, in words."""
+        return []
+
 
 class Allow(_Decided):
     """The call may run now."""
 
     kind: Literal["allow"] = "allow"
     duties: tuple[Duty, ...] = ()
+
+    def _besides(self) -> list[tuple[str, str]]:
+        return [_told(duty) for duty in self.duties]
 
 
 class Review(_Decided):
@@ -69,6 +99,10 @@ class Review(_Decided):
     needs: tuple[ReviewNeed, ...] = Field(min_length=1)
     deadline: Deadline | None = None
     duties: tuple[Duty, ...] = ()
+
+    def _besides(self) -> list[tuple[str, str]]:
+        needs = ", ".join(f"{need.count} × {need.role}" for need in self.needs)
+        return [("waits for", needs), *(_told(duty) for duty in self.duties)]
 
 
 class Deny(_Decided):

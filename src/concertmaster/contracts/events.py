@@ -6,10 +6,12 @@ what `Desk.stream` yields; that union is closed, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from concertmaster.contracts import html
 from concertmaster.contracts.approval import Approval
 from concertmaster.contracts.base import Record
 from concertmaster.contracts.outcome import Outcome
@@ -98,6 +100,15 @@ class AuditEvent(Record):
     on_behalf_of: str | None = None
     why: str
     data: dict[str, Any] = Field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<AuditEvent {self.seq} {self.type} by {self.actor}>"
+
+    @staticmethod
+    def _list_html_(events: Sequence[AuditEvent]) -> str:
+        from concertmaster.contracts.timeline import timeline
+
+        return html.card(timeline(events))
 
 
 class _Streamed(Record):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from concertmaster.contracts import html
 from concertmaster.contracts.base import Record
 from concertmaster.contracts.labels import Label
 from concertmaster.contracts.principal import Readers
@@ -38,6 +41,25 @@ class Evidence(Record):
         if path and path[0].casefold() == self.title.casefold():
             path = path[1:]
         return ", ".join(filter(None, (" > ".join(path), self.place)))
+
+    def __repr__(self) -> str:
+        return f"<Evidence [{self.number}] {self.document} {self.start}-{self.end}>"
+
+    def _repr_html_(self) -> str:
+        return self._list_html_([self])
+
+    @staticmethod
+    def _list_html_(passages: Sequence[Evidence]) -> str:
+        told = (
+            (
+                f"[{e.number}]",
+                f"<b>{html.visible(e.title)}</b>{', ' if e.where else ''}{html.visible(e.where)}"
+                f" <code>{html.visible(e.document)}</code><br>{html.short(e.text)}",
+                f"<span style='{html.MUTED}'>{e.score:.3g}</span>",
+            )
+            for e in passages
+        )
+        return html.card(html.rows(told))
 
 
 class Retrieved(Record):

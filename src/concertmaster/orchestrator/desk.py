@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from concertmaster.contracts import (
 )
 from concertmaster.contracts.events import RunEnded
 from concertmaster.contracts.feedback import Feedback, Thumb
+from concertmaster.contracts.html import Listed
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import (
     ApprovalUnknown,
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 _LONGEST_REASON = 1000
+
+_log = logging.getLogger("concertmaster")
 
 
 class Desk:
@@ -115,18 +119,35 @@ class Desk:
             cancel=self._cancelled,
         )
 
+    def __repr__(self) -> str:
+        return f"<Desk {self.name!r}>"
+
+    def _repr_html_(self) -> str:
+        from concertmaster.orchestrator.html import desk_html
+
+        return desk_html(self)
+
     @property
     def name(self) -> str:
         """The workflow's name."""
         return self.services.name
 
-    async def run(self, text: str, *, principal: Principal | str, thread: str | None = None) -> Run:
+    async def run(
+        self,
+        text: str,
+        *,
+        principal: Principal | str,
+        thread: str | None = None,
+        tell: Callable[[StreamEvent], object] | None = None,
+    ) -> Run:
         """Answer one message, as far as it goes without a person.
 
         Args:
             text: the message, at most `limits.message` characters.
             principal: who asks: a Principal, or an id that the workspace or the host knows.
             thread: the conversation; a new one by default.
+            tell: called with each event that `stream` yields, as it happens. It must not block;
+                that it fails keeps no run from going on.
 
         Returns:
             The run: ended, awaiting review, or queued behind a run that waits on its thread.
@@ -135,7 +156,23 @@ class Desk:
             RequestError: the message is empty or too long.
             UnknownPrincipal, ThreadForbidden, HomeBusy, StorageError.
         """
-        return await self._take(text, principal, thread, None)
+        if tell is None:
+            return await self._take(text, principal, thread, None)
+        heard = _safely(tell)
+        ids: dict[str, str] = {}
+
+        async def progress(told: Mapping[str, Any]) -> None:
+            if told.get("kind") == "run_started":
+                ids.update(run=told["run"], thread=told["thread"])
+            event = as_event(told, ids)
+            if event is not None:
+                heard(event)
+
+        run = await self._take(text, principal, thread, progress)
+        for event in text_parts(run):
+            heard(event)
+        heard(RunEnded(run=run.id, thread=run.thread, outcome=run.outcome))
+        return run
 
     async def stream(
         self, text: str, *, principal: Principal | str, thread: str | None = None
@@ -145,18 +182,12 @@ class Desk:
         Text is sent only after the critic passed it.
         """
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
-        ids: dict[str, str] = {}
-
-        async def progress(told: Mapping[str, Any]) -> None:
-            if told.get("kind") == "run_started":
-                ids.update(run=told["run"], thread=told["thread"])
-            event = as_event(told, ids)
-            if event is not None:
-                await events.put(event)
 
         async def work() -> Run:
             try:
-                return await self._take(text, principal, thread, progress)
+                return await self.run(
+                    text, principal=principal, thread=thread, tell=events.put_nowait
+                )
             finally:
                 await events.put(None)
 
@@ -164,15 +195,12 @@ class Desk:
         try:
             while (event := await events.get()) is not None:
                 yield event
-            run = await task
+            await task
         finally:
             if not task.done():
                 # Wait for it: what a caller who goes away leaves behind is stored first.
                 task.cancel()
                 await asyncio.wait([task])
-        for event in text_parts(run):
-            yield event
-        yield RunEnded(run=run.id, thread=run.thread, outcome=run.outcome)
 
     async def decide(self, approval: str, answer: Answer, *, principal: Principal | str) -> Run:
         """Give a person's answer to an approval and take the run up again.
@@ -357,21 +385,22 @@ class Desk:
         if await self.services.approvals.late():
             with contextlib.suppress(HomeBusy):
                 await self.sweep()
-        return await self.services.approvals.list(status=status, role=role)
+        return Listed(await self.services.approvals.list(status=status, role=role))
 
     async def threads(self) -> list[ThreadRecord]:
         """Return the threads, the latest first."""
-        return await self.runs.threads()
+        return Listed(await self.runs.threads())
 
     async def history(self, thread: str) -> list[Run]:
         """Return a thread's runs, oldest first."""
-        return [await self._life.face(r, None) for r in await self.runs.of_thread(thread)]
+        there = await self.runs.of_thread(thread)
+        return Listed([await self._life.face(record, None) for record in there])
 
     async def events(
         self, *, run: str | None = None, thread: str | None = None
     ) -> list[AuditEvent]:
         """Return the trail of a run or of a thread."""
-        return await self.services.trail.events(run=run, thread=thread)
+        return Listed(await self.services.trail.events(run=run, thread=thread))
 
     async def recover(self) -> list[Run]:
         """Take up every run that a vanished process left, and return them as they then stand.
@@ -500,6 +529,22 @@ class Desk:
             await self.services.trail.flush()
         await self._signing.close()
         await self.services.models.aclose()
+
+
+def _safely(tell: Callable[[StreamEvent], object]) -> Callable[[StreamEvent], None]:
+    """Return a listener whose errors are logged, once, instead of ending the run."""
+    failed = False
+
+    def heard(event: StreamEvent) -> None:
+        nonlocal failed
+        try:
+            tell(event)
+        except Exception as error:
+            if not failed:
+                _log.warning("who listens to a run failed: %s", type(error).__name__)
+            failed = True
+
+    return heard
 
 
 def _check_id(approval: object) -> None:

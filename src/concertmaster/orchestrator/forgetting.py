@@ -17,6 +17,7 @@ from concertmaster.audit import Trail
 from concertmaster.audit.erasing import erase_events, thread_digest
 from concertmaster.audit.retired import retired
 from concertmaster.contracts import FINAL, Outcome, Principal, RunRecord, plain_text
+from concertmaster.contracts.html import Shown
 from concertmaster.errors import RequestError, ThreadForbidden, UnknownRun
 from concertmaster.orchestrator.auditing import Signing
 from concertmaster.orchestrator.lifecycle import Lifecycle
@@ -32,7 +33,7 @@ _CANCELLED = "the thread is to be erased"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forgotten:
+class Forgotten(Shown):
     """What was erased of a thread. `purged` tells that no copy is left in the database's file."""
 
     thread: str

@@ -42,6 +42,12 @@ class Run:
         waiting = f", pending={len(self.pending)}" if self.pending else ""
         return f"<Run {self.id} {self.status}{waiting} thread={self.thread!r}>"
 
+    @staticmethod
+    def _list_html_(runs: list[Run]) -> str:
+        from concertmaster.orchestrator.html import runs_html
+
+        return runs_html(runs)
+
     def _repr_html_(self) -> str:
         from concertmaster.orchestrator.html import run_html
 

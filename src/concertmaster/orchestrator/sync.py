@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from concertmaster.contracts import Answer, Approval, Principal, StreamEvent
 from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.retention import RetentionSpec
+from concertmaster.errors import ConfigError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.forgetting import Forgotten
 from concertmaster.orchestrator.opening import open_desk
@@ -28,7 +29,8 @@ T = TypeVar("T")
 class SyncDesk:
     """A desk for scripts: `with cm.open_sync("examples/support_desk") as desk: desk.run(…)`.
 
-    It runs its own event loop in one thread; the arguments are those of `concertmaster.open`.
+    It runs its own event loop in one thread, and so works in notebooks and wherever else a loop
+    runs already, which waits meanwhile. The arguments are those of `concertmaster.open`.
     """
 
     def __init__(self, workspace: str | Path, **options: Any) -> None:
@@ -59,6 +61,12 @@ class SyncDesk:
         finally:
             self._desk = None
             self._stop()
+
+    def __repr__(self) -> str:
+        return f"<SyncDesk {self._desk.name!r}>" if self._desk else "<SyncDesk, closed>"
+
+    def _repr_html_(self) -> str | None:
+        return self._desk._repr_html_() if self._desk else None
 
     @property
     def desk(self) -> Desk:
@@ -131,6 +139,13 @@ class SyncDesk:
             yield event
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        if threading.current_thread() is self._thread:
+            # Waiting in the thread that is to do the work would never end.
+            work.close()
+            raise ConfigError(
+                "a synchronous desk cannot be called from within its own runs",
+                hint="await the desk itself, `desk.desk`, in tools and callbacks",
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from concertmaster.contracts.html import Shown
+
 __all__ = ["Examined", "Finding", "Kind", "Severity", "in_order"]
 
 Severity = Literal["problem", "attention", "note"]
@@ -20,7 +22,7 @@ _ORDER: tuple[Severity, ...] = ("problem", "attention", "note")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(Shown):
     """One thing. It names objects by their ids and repeats nothing that anybody said.
 
     `code` is stable, such as `run.abandoned`. `since` is a moment as it is stored, where one is
@@ -38,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
+class Examined(Shown):
     """What examining a home showed, the worst first."""
 
     home: Path

@@ -1,14 +1,18 @@
 """The console in a real Chromium: what people see and do, by mouse and by keys."""
 
+import asyncio
 import contextlib
 import importlib.util
 import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from openai import AsyncOpenAI
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from concertmaster.contracts import Approve, Principal
@@ -423,3 +427,75 @@ async def test_below_another_path(desk, chromium, serve, asked):
 
 def _finance(who: str):
     return Principal(id=who, roles=("staff", "finance"))
+
+
+@pytest.fixture
+def desk_as_the_readme_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Serve the sample desk by the commands of the README; return its address and two keys."""
+    root = Path(__file__).resolve().parents[3]
+    run = [sys.executable, "-m", "concertmaster"]
+
+    def said(*arguments: str) -> str:
+        done = subprocess.run(
+            [*run, *arguments], capture_output=True, text=True, timeout=240, check=True, cwd=root
+        )
+        return done.stdout.strip()
+
+    said("users", "import", "examples/support_desk")
+    keys = {who: said("users", "key", "create", who) for who in ("ana", "li")}
+    server = subprocess.Popen(
+        [*run, "serve", "examples/support_desk", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+    )
+    told = [server.stdout.readline() for _ in range(4)]
+    yield re.search(r"(http://\S+)/v1$", told[1].strip())[1], keys
+    server.terminate()
+    server.wait(60)
+    server.stdout.close()
+
+
+async def test_what_a_client_asks_for_is_decided_in_the_browser_and_goes_on_in_the_client(
+    chromium: Browser, desk_as_the_readme_has_it
+):
+    url, keys = desk_as_the_readme_has_it
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key=keys["ana"]) as client:
+        # A streamed answer that cites its sources.
+        asked = {"role": "user", "content": "How long do I have to return a lamp?"}
+        answer, cited = "", []
+        async for chunk in await client.chat.completions.create(
+            model="support_desk", messages=[asked], stream=True
+        ):
+            delta = chunk.choices[0].delta
+            answer += delta.content or ""
+            cited += (delta.model_extra or {}).get("citations") or []
+        assert "30 days from delivery" in answer
+        assert "[1]" in answer
+        assert cited
+
+        # A request that a person has to look at.
+        first = await client.responses.create(
+            model="support_desk", input="Please refund order 1042, it was charged twice"
+        )
+        [approval] = [item for item in first.output if item.type == "mcp_approval_request"]
+        assert approval.name == "refund_payment"
+
+        # The person decides in a browser.
+        context = await chromium.new_context()
+        context.set_default_timeout(PATIENCE)
+        page = await context.new_page()
+        await page.goto(f"{url}/console")
+        await page.get_by_label("API key or one-time code").fill(keys["li"])
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("link", name=re.compile("refund_payment")).first.click()
+        await page.locator("textarea[name=reason]").first.fill("both charges seen")
+        await page.get_by_role("button", name="Approve", exact=True).click()
+        await expect(page.get_by_text("approved").first).to_be_visible()
+        await context.close()
+
+        # The client sees how it went on.
+        async with asyncio.timeout(60):
+            while (after := await client.responses.retrieve(first.id)).status != "completed":
+                await asyncio.sleep(0.05)
+        assert "I have refunded 129.00 EUR" in after.output_text

@@ -287,7 +287,7 @@ async def test_traces_hold_no_personal_data(workspace, home, traces, monkeypatch
         async with cm.open(workspace, home=home) as desk:
             await desk.run(f"refund 20 euros for order 1042, {CANARIES}", principal="ana")
             await desk.run(f"refund order 1042. {CANARIES}", principal="ana")
-            desk._segments._traces._client.flush()
+            desk._segments.traces.flush()
     finally:
         monkeypatch.undo()
         utils.get_env_var.cache_clear()

@@ -70,7 +70,7 @@ class Segments:
         self._sessions = sessions
         self._runs = runs
         self._database = database
-        self._traces = Traces(services.redaction.told)
+        self.traces = Traces(services)
         self._threads: dict[str, _Turnstile] = {}
         self.active: dict[str, asyncio.Task[Any]] = {}
         self.watchers: list[Watcher] = []
@@ -153,8 +153,13 @@ class Segments:
                 thread=record.thread,
                 words=await self._runs.words(record, who),
             )
-            with self._sessions.ticket(session) as context, self._traces.redacted():
+            resumed = isinstance(given, Command)
+            with (
+                self._sessions.ticket(session) as context,
+                self.traces.segment(record, resumed=resumed) as traced,
+            ):
                 values, waits = await self._stream(given, config, context, progress)
+                await traced.rest(_turn(values), waits=waits)
         except Exception as error:
             return await self._broken(record, error)
         finally:

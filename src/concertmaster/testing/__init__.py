@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concertmaster.testing.chaos import FAULTS, Fault, Storm, fault
+    from concertmaster.testing.langsmith import (
+        LangSmithRequest,
+        LangSmithServer,
+        langsmith_server,
+    )
     from concertmaster.testing.model import Prompt, ScriptedModel
     from concertmaster.testing.reviewer import AutoReviewer
     from concertmaster.testing.script import (
@@ -43,6 +48,8 @@ _HOME = {
     "Garbage": "script",
     "Give": "script",
     "Hang": "script",
+    "LangSmithRequest": "langsmith",
+    "LangSmithServer": "langsmith",
     "OpenAIServer": "server",
     "Prompt": "model",
     "Say": "script",
@@ -53,6 +60,7 @@ _HOME = {
     "Storm": "chaos",
     "Wait": "script",
     "fault": "chaos",
+    "langsmith_server": "langsmith",
     "openai_server": "server",
     "temporary_home": "workspaces",
     "temporary_workspace": "workspaces",
@@ -71,6 +79,8 @@ __all__ = [
     "Garbage",
     "Give",
     "Hang",
+    "LangSmithRequest",
+    "LangSmithServer",
     "OpenAIServer",
     "Prompt",
     "Say",
@@ -81,6 +91,7 @@ __all__ = [
     "Storm",
     "Wait",
     "fault",
+    "langsmith_server",
     "openai_server",
     "temporary_home",
     "temporary_workspace",

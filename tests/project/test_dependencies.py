@@ -14,7 +14,7 @@ COPYLEFT = re.compile(r"\b[AL]?GPL|GNU|SSPL|Elastic|Business Source|BUSL|Commons
 PERMISSIVE = re.compile(r"MIT|Apache|BSD|ISC|MPL|Mozilla|Python Software|PSF|0BSD|Zlib|CNRI", re.I)
 
 
-NOT_INSTALLED = frozenset({"bedrock", "google", "local"})
+NOT_INSTALLED = frozenset({"bedrock", "google", "judge", "local"})
 """Extras that the tests do without: large, or of no use without an account."""
 
 

@@ -54,6 +54,7 @@ th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: 13px/1.4 ui-monospace, "Liberation Mono", monospace; overflow-wrap: anywhere; }
 footer { margin-top: 40px; color: var(--soft); font-size: 13px; }
+.legend i { print-color-adjust: exact; }
 @media print { :root { color-scheme: light; } .plot, tr { break-inside: avoid; }
   h2 { break-after: avoid; } main { max-width: none; padding: 0; } }
 """

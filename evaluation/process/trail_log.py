@@ -110,6 +110,10 @@ def _other(read: _Reading, event: AuditEvent, at: datetime) -> None:
     elif event.type == "approval.requested":
         read.waiting[str(data.get("approval"))] = at
         read.asked = read.asked or at
+    elif event.type == "approval.overdue" and data.get("successor"):
+        # Others are asked instead: the wait goes on.
+        read.waiting[str(data["successor"])] = at
+        read.waiting.pop(str(data.get("approval")), None)
     elif event.type in _SETTLED and data.get("status") != "pending":
         read.settle(str(data.get("approval")), at)
     elif event.type in ("model.called", "model.failed"):

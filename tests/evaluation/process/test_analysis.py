@@ -75,6 +75,17 @@ def test_a_vote_that_does_not_settle_it_ends_no_wait(trail):
     assert analyse(log_of("desk", trail.events)).waits[PEOPLE].total == 8
 
 
+def test_a_wait_goes_on_when_others_are_asked_after_the_deadline(trail):
+    trail.hop(0, "executor", 0)
+    trail.add(1, "approval.requested", approval="a")
+    trail.add(11, "approval.overdue", approval="a", status="overdue", successor="b")
+    trail.add(11, "approval.requested", approval="b")
+    trail.add(21, "approval.answered", approval="b", status="approved")
+    trail.add(21, "run.ended", status="answered")
+    waits = analyse(log_of("desk", trail.events)).waits[PEOPLE]
+    assert (waits.count, waits.total) == (1, 20)
+
+
 def test_a_run_that_is_not_over_is_open(trail):
     trail.hop(0, "executor", 0)
     trail.add(4, "approval.requested", approval="a")

@@ -37,6 +37,8 @@ __all__ = ["changed", "decide", "make_authorize", "record", "refused", "tool_con
 
 Next = Literal["act", "human_review", "supervisor"]
 
+_NO_HOST = Deny(call="", reasons=("tools are not called here: this graph runs without its host",))
+
 
 def make_authorize(services: Services, sessions: Sessions) -> Any:
     """Return the node that every proposed call passes before anything else looks at it."""
@@ -61,7 +63,10 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
             decision = await decide(grounds, action)
             record(grounds, action, decision, actor="gate")
             payload = {"position": action.position, "intent": hint}
-            if isinstance(decision, Allow):
+            if isinstance(decision, Allow) and not session.run:
+                # Nothing would be carried out, and the supervisor would send it here again.
+                results[str(action.position)] = refused(services, action, _NO_HOST)
+            elif isinstance(decision, Allow):
                 now.append(Send("act", payload))
             elif isinstance(decision, Review) and session.run:
                 await _request(services, session, action, decision, turn)

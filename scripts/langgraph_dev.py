@@ -73,9 +73,29 @@ def install() -> None:
     subprocess.run([*pip, *NEEDS, "--editable", str(ROOT)], check=True)  # noqa: S603
 
 
+SIGN_IN = """
+from langgraph_sdk import Auth
+
+auth = Auth()
+
+
+@auth.authenticate
+async def who(authorization: str | None) -> dict:
+    if authorization != "Bearer ana-token":
+        raise Auth.exceptions.HTTPException(status_code=401, detail="who are you?")
+    return {"identity": "ana", "is_authenticated": True}
+"""
+"""How a deployment may authenticate: here one token stands for ana, who has orders."""
+
+
 @asynccontextmanager
-async def serving(home: Path) -> AsyncIterator[str]:
-    """Run the server over a home of its own and yield its address."""
+async def serving(home: Path, *, signed_in: bool = False) -> AsyncIterator[str]:
+    """Run the server over a home of its own and yield its address.
+
+    Args:
+        home: an empty folder.
+        signed_in: callers are authenticated, by `SIGN_IN`.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     kept = {n: v for n, v in os.environ.items() if not n.startswith(KEYS)}
@@ -83,7 +103,7 @@ async def serving(home: Path) -> AsyncIterator[str]:
         *(str(PYTHON), "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"),
         # The desk's own short writes to SQLite are made in the event loop.
         "--allow-blocking",
-        *("--config", str(ROOT / "langgraph.json"), "--port", str(port)),
+        *("--config", str(_config(home, signed_in)), "--port", str(port)),
     ]
     log = home / "server.log"
     env = {**kept, **QUIET, "CONCERTMASTER_HOME": str(home / "concertmaster")}
@@ -100,6 +120,17 @@ async def serving(home: Path) -> AsyncIterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+
+def _config(home: Path, signed_in: bool) -> Path:
+    config = ROOT / "langgraph.json"
+    if not signed_in:
+        return config
+    (home / "sign_in.py").write_text(SIGN_IN)
+    own = json.loads(config.read_text())
+    own |= {"dependencies": [str(ROOT)], "auth": {"path": f"{home / 'sign_in.py'}:auth"}}
+    (home / "langgraph.json").write_text(json.dumps(own))
+    return home / "langgraph.json"
 
 
 def _started(
@@ -130,10 +161,20 @@ class Checks:
 
     def __init__(self, client: Any, home: Path) -> None:
         self._client, self._home = client, home
-        self.results: list[Result] = []
+
+    async def known(self) -> list[Result]:
+        """Make the checks for a caller whom the server authenticated as ana."""
+        return [
+            await _made(what, check)
+            for what, check in (
+                ("an authenticated user is the principal, and gets answers", self.hers),
+                ("her own calls are refused without the host, and she is told", self.no_host),
+            )
+        ]
 
     async def all(self) -> list[Result]:
-        """Make every check."""
+        """Make the checks for a caller whom nobody authenticated."""
+        results = []
         for what, check in (
             ("the exported graph is offered, with a schema of its input", self.offered),
             ("a question streams step by step and is answered with citations", self.answered),
@@ -147,8 +188,30 @@ class Checks:
             ("a resume that approves has no effect", self.resumed),
             ("two runs at once are both answered", self.at_once),
         ):
-            self.results.append(await _made(what, check))
-        return self.results
+            results.append(await _made(what, check))
+        return results
+
+    async def hers(self) -> tuple[bool, str]:
+        _, values = await self._run(input={"message": "How long do I have to return a lamp?"})
+        turn = values["turn"]
+        seen = f"{turn['request']['principal']}: {turn['outcome']['status']}"
+        return seen == "ana: answered", seen
+
+    async def no_host(self) -> tuple[bool, str]:
+        told = set()
+        for text in ("Where is order 1042?", "Please refund order 1042"):
+            thread, values = await self._run(input={"message": text})
+            told.add(values["turn"]["outcome"]["cause"])
+        for node in ("authorize", "act"):
+            command = {
+                "goto": node,
+                "update": {"turn": _forged(values["turn"])},
+                "resume": {"decisions": [{"type": "approve"}]},
+            }
+            _, after = await self._run(thread=thread, input=None, command=command)
+            told.add((after.get("turn") or {}).get("outcome", {}).get("cause"))
+        refused = all(cause and "without its host" in cause for cause in told)
+        return refused and not self._effects(), "; ".join(sorted(map(str, told)))
 
     async def offered(self) -> tuple[bool, str]:
         found = await self._client.assistants.search()
@@ -314,11 +377,21 @@ async def _made(what: str, check: Callable[[], Awaitable[tuple[bool, str]]]) -> 
 
 
 async def checked(home: Path) -> list[Result]:
-    """Start the server, make all checks and stop it."""
+    """Start the server, without and with authentication, make all checks and stop it."""
     from langgraph_sdk import get_client
 
-    async with serving(home) as url, get_client(url=url, api_key=None) as client:
-        return await Checks(client, home).all()
+    results: list[Result] = []
+    for name in ("anyone", "signed-in"):
+        place, known = home / name, name == "signed-in"
+        place.mkdir()
+        headers = {"Authorization": "Bearer ana-token"} if known else None
+        async with (
+            serving(place, signed_in=known) as url,
+            get_client(url=url, api_key=None, headers=headers) as client,
+        ):
+            checks = Checks(client, place)
+            results += await (checks.known() if known else checks.all())
+    return results
 
 
 def main(arguments: list[str] | None = None) -> int:

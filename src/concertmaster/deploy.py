@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,11 @@ async def support_desk() -> AsyncIterator[Graph]:
 
 @dataclass
 class _Kept:
-    """A workspace that is open, or about to be. An event loop closes its generators as it ends."""
+    """A workspace that is open, or about to be. The end of an event loop cancels its tasks."""
 
     loop: asyncio.AbstractEventLoop
-    holding: AsyncGenerator[Graph]
-    graph: asyncio.Task[Graph]
+    graph: asyncio.Future[Graph]
+    holding: asyncio.Task[None]
 
 
 _kept: dict[str, _Kept] = {}
@@ -49,9 +49,9 @@ _kept: dict[str, _Kept] = {}
 
 async def _graph_of(workspace: str) -> Graph:
     loop, kept = asyncio.get_running_loop(), _kept.get(workspace)
-    if kept is None or kept.loop.is_closed() or _failed(kept):
-        holding = _hold(workspace)
-        kept = _Kept(loop=loop, holding=holding, graph=loop.create_task(_first(holding)))
+    if kept is None or kept.loop.is_closed() or kept.holding.done():
+        graph: asyncio.Future[Graph] = loop.create_future()
+        kept = _Kept(loop=loop, graph=graph, holding=loop.create_task(_hold(workspace, graph)))
         _kept[workspace] = kept
     if kept.loop is not loop:
         raise ConfigError(
@@ -62,15 +62,14 @@ async def _graph_of(workspace: str) -> Graph:
     return await asyncio.shield(kept.graph)
 
 
-async def _hold(workspace: str) -> AsyncGenerator[Graph]:
-    async with open_desk(workspace, recover=False) as desk:
-        yield desk.graph
-
-
-async def _first(holding: AsyncGenerator[Graph]) -> Graph:
-    return await anext(holding)
-
-
-def _failed(kept: _Kept) -> bool:
-    done = kept.graph.done()
-    return done and (kept.graph.cancelled() or kept.graph.exception() is not None)
+async def _hold(workspace: str, graph: asyncio.Future[Graph]) -> None:
+    try:
+        async with open_desk(workspace, recover=False) as desk:
+            graph.set_result(desk.graph)
+            await asyncio.Event().wait()
+    except Exception as error:
+        if graph.done():
+            raise
+        graph.set_exception(error)
+    finally:
+        graph.cancel()

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +21,8 @@ async def _closed():
     """Close what a test leaves open, as the end of a server's event loop does."""
     yield
     for kept in list(deploy._kept.values()):
-        await kept.holding.aclose()
+        kept.holding.cancel()
+        await asyncio.wait({kept.holding})
     deploy._kept.clear()
 
 
@@ -63,6 +64,29 @@ async def test_graph_acts_for_nobody_without_the_servers_authentication(small: P
     assert state["turn"]["outcome"]["status"] == "refused"
 
 
+async def test_user_of_the_server_is_told_that_nothing_is_called_without_the_host(
+    small: Path,
+) -> None:
+    # As LangGraph's server puts it there; callers cannot, see its check of names.
+    user = SimpleNamespace(identity="ana", is_authenticated=True)
+    async with deploy.support_desk() as graph:
+        config: Any = {
+            "configurable": {
+                "thread_id": "t-1",
+                "assistant_id": "a-1",
+                "graph_id": "support_desk",
+                "langgraph_auth_user": user,
+            }
+        }
+        state = await graph.ainvoke({"message": "refund 20 EUR of order 7"}, config)
+    turn = state["turn"]
+    assert turn["request"]["principal"] == "ana"
+    assert turn["outcome"]["status"] == "refused"
+    assert "this graph runs without its host" in turn["outcome"]["cause"]
+    # It is told at once, and not when the limit of hops ends a circle.
+    assert len(turn["hops"]) < 8
+
+
 async def test_workspace_that_cannot_be_opened_is_tried_again(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,12 +112,16 @@ async def test_second_event_loop_of_a_process_is_told_why_it_gets_nothing(small:
             await asyncio.to_thread(asyncio.run, enter())
 
 
-def test_workspace_is_closed_with_the_loop_and_opened_by_the_next(small: Path) -> None:
+def test_workspace_is_closed_with_the_loop_and_opened_by_the_next(
+    small: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def enter() -> Any:
         async with deploy.support_desk() as graph:
             return graph
 
     assert asyncio.run(enter()) is not asyncio.run(enter())
+    assert [kept.holding.cancelled() for kept in deploy._kept.values()] == [True]
+    assert "asyncio" not in {record.name for record in caplog.records if record.levelno > 20}
     deploy._kept.clear()
 
 
@@ -119,4 +147,4 @@ async def test_agent_server_of_langgraph_runs_the_graph(
         pytest.skip("LangGraph's server is not here; `make conformance` installs and drives it")
     results = await script.checked(tmp_path)
     assert [r for r in results if not r.holds] == []
-    assert len(results) == 11
+    assert len(results) == 13

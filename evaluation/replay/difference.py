@@ -35,7 +35,7 @@ _RANK: dict[Kind, int] = {"allow": 0, "review": 1, "deny": 2}
 NO_RULE = "(no policy permits it)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The part of a decision that is compared."""
 
@@ -45,7 +45,7 @@ class Verdict:
     duties: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Changed:
     """One call that other policies decide otherwise, or that they decide alike.
 

@@ -14,8 +14,6 @@ __all__ = ["EXAMPLE", "report"]
 
 EXAMPLE = "Example: concertmaster report examples/support_desk --since 30d --out report.html"
 
-_Column = Annotated[str | None, typer.Option(metavar="COLUMN")]
-
 
 def report(
     workspace: Annotated[
@@ -46,10 +44,19 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Write the trail as OCEL 2.0 JSON, for other tools."),
     ] = None,
-    case: _Column = None,
-    activity: _Column = None,
-    time: _Column = None,
-    start: _Column = None,
+    case: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a CSV file: to which case a row belongs."),
+    ] = None,
+    activity: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a CSV file: what was done.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a CSV file: when, or when it ended.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a CSV file: when it began, if known.")
+    ] = None,
     time_format: Annotated[
         str | None,
         typer.Option(metavar="FORM", help="How times are written: %d/%m/%Y %H:%M. Else, ISO."),
@@ -60,7 +67,7 @@ def report(
     """Tell how work flows: outcomes, waits, rework, bottlenecks, cost, and the paths taken.
 
     The page is one file that loads nothing. The home is only read, and nothing of a run that was
-    erased is in it. --case, --activity, --time and --start name the columns of a CSV file.
+    erased is in it.
     """
     from concertmaster.cli.console import note, print_json
     from concertmaster.cli.moments import moment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -59,6 +60,8 @@ def load_sdk() -> Any:
     """
     try:
         import mcp
+        import mcp.client.stdio
+        import mcp.client.streamable_http
     except ModuleNotFoundError:
         raise ConfigError(_MISSING, hint="pip install 'concertmaster[mcp]'") from None
     return mcp
@@ -74,7 +77,8 @@ async def connection(place: Place) -> AsyncIterator[Client]:
         ConfigError: the SDK is not installed.
         Exception: whatever a connection raises.
     """
-    mcp = load_sdk()
+    # It takes a second or two the first time, which nobody else is to wait for.
+    mcp = await asyncio.to_thread(load_sdk)
     about = mcp.types.Implementation(
         name="concertmaster", version=metadata.version("concertmaster")
     )

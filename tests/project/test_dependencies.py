@@ -87,7 +87,7 @@ def test_what_is_imported_is_declared(modules: dict[str, Path], pyproject: dict)
     missing = [
         name
         for name in sorted(imported(modules))
-        if declared.isdisjoint(canonicalize_name(p) for p in providers.get(name, ()))
+        if declared.isdisjoint(canonicalize_name(p) for p in providers.get(name, (name,)))
     ]
     assert missing == []
 

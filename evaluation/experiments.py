@@ -29,7 +29,15 @@ from concertmaster.orchestrator.desk import Desk
 if TYPE_CHECKING:
     from langsmith.schemas import Example, Run
 
-__all__ = ["Target", "adapted", "case_of", "example_of", "langsmith_evaluators", "target_for"]
+__all__ = [
+    "Target",
+    "adapted",
+    "case_of",
+    "example_of",
+    "langsmith_evaluators",
+    "target_for",
+    "traces_sent",
+]
 
 _T = TypeVar("_T")
 
@@ -220,6 +228,14 @@ def _in_context(work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T]:
             return await work
 
     return inside()
+
+
+async def traces_sent(desk: Desk, seconds: float = 10.0) -> None:
+    """Wait until a desk's traces were sent, at most so many seconds, and let go of connections.
+
+    For scripts and tests, which look at the traces next; nothing else needs to wait.
+    """
+    await asyncio.to_thread(desk._segments.traces.close, seconds)
 
 
 def target_for(

@@ -20,6 +20,7 @@ from concertmaster.evaluation.experiments import (
     example_of,
     langsmith_evaluators,
     target_for,
+    traces_sent,
 )
 from concertmaster.evaluation.exporting import upload_cases
 from concertmaster.testing import langsmith_server
@@ -120,7 +121,7 @@ async def test_open_desk_is_a_target_too(workspace, home, server, client, twenty
         )
         rows = [row async for row in found]
         assert len(await desk.threads()) == 20
-        await __import__("asyncio").to_thread(desk._segments.traces.close, 5)
+        await traces_sent(desk)
     client.flush()
     assert all(row["evaluation_results"]["results"][0].score == 1 for row in rows)
     assert server.faults() == []

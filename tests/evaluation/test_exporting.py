@@ -8,6 +8,7 @@ import pytest
 import concertmaster as cm
 from concertmaster.errors import ConfigError, UnknownRun
 from concertmaster.evaluation.dataset import read_dataset
+from concertmaster.evaluation.experiments import traces_sent
 from concertmaster.evaluation.exporting import export_to_dataset, feedback_of, send_feedback
 from concertmaster.evaluation.offline import evaluate_offline
 from concertmaster.graphs.workspace import Workspace
@@ -95,7 +96,7 @@ async def test_feedback_reaches_the_trace_of_its_run_once(workspace, home, serve
             run = await desk.run("refund 80 euros for order 1", principal="ana")
             run = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")
             await desk.feedback(run.id, principal="ana", value="down", comment="slow")
-            await asyncio.to_thread(desk._segments.traces.close, 10)
+            await traces_sent(desk)
             for _ in range(2):
                 assert await send_feedback(desk, client, project="desk") == 2
     await asyncio.to_thread(client.flush)

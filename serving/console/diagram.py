@@ -73,28 +73,6 @@ def _path(arrow: Arrow, visited: Set[str]) -> Markup:
     came = arrow.link.source in visited and arrow.link.target in visited
     kind = "edge came" if came else "edge"
     start = Markup(' marker-start="url(#arrow)"') if arrow.both else ""
-    route = _cornered(arrow) if arrow.lane else _curved(arrow)
     return Markup('<path class="{k}{c}" d="{d}"{s} marker-end="url(#arrow)"/>').format(
-        k=kind, c=" maybe" if arrow.link.conditional else "", d=escape(route), s=start
-    )
-
-
-def _curved(arrow: Arrow) -> str:
-    x, y = arrow.points[0]
-    route = f"M{x:.1f} {y:.1f}"
-    for to_x, to_y in arrow.points[1:]:
-        middle = (x + to_x) / 2
-        route += f" C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
-        x, y = to_x, to_y
-    return route
-
-
-def _cornered(arrow: Arrow, radius: float = 10.0) -> str:
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = arrow.points
-    out = radius if y1 > y0 else -radius
-    along = radius if x2 > x1 else -radius
-    return (
-        f"M{x0:.1f} {y0:.1f} L{x1:.1f} {y1 - out:.1f} Q{x1:.1f} {y1:.1f} {x1 + along:.1f} {y1:.1f}"
-        f" L{x2 - along:.1f} {y2:.1f} Q{x2:.1f} {y2:.1f} {x2:.1f} {y2 - out:.1f}"
-        f" L{x3:.1f} {y3:.1f}"
+        k=kind, c=" maybe" if arrow.link.conditional else "", d=escape(arrow.route()), s=start
     )

@@ -151,34 +151,11 @@ def _node(box: Box) -> str:
 
 
 def _path(arrow: Arrow) -> str:
-    route = _cornered(arrow) if arrow.lane else _curved(arrow)
     dash = ' stroke-dasharray="5 4"' if arrow.link.conditional else ""
     start = ' marker-start="url(#head)"' if arrow.both else ""
     return (
-        f'<path d="{route}" fill="none" stroke="#57606a" stroke-width="1.3"{dash}{start}'
+        f'<path d="{arrow.route()}" fill="none" stroke="#57606a" stroke-width="1.3"{dash}{start}'
         ' marker-end="url(#head)"/>'
-    )
-
-
-def _curved(arrow: Arrow) -> str:
-    x, y = arrow.points[0]
-    route = f"M{x:.1f} {y:.1f}"
-    for next_x, next_y in arrow.points[1:]:
-        middle = (x + next_x) / 2
-        route += f" C{middle:.1f} {y:.1f} {middle:.1f} {next_y:.1f} {next_x:.1f} {next_y:.1f}"
-        x, y = next_x, next_y
-    return route
-
-
-def _cornered(arrow: Arrow, radius: float = 10.0) -> str:
-    """Return a path of straight lines with rounded corners: out, along the lane, and back."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = arrow.points
-    out = radius if y1 > y0 else -radius
-    along = radius if x2 > x1 else -radius
-    return (
-        f"M{x0:.1f} {y0:.1f} L{x1:.1f} {y1 - out:.1f} Q{x1:.1f} {y1:.1f} {x1 + along:.1f} {y1:.1f}"
-        f" L{x2 - along:.1f} {y2:.1f} Q{x2:.1f} {y2:.1f} {x2:.1f} {y2 - out:.1f}"
-        f" L{x3:.1f} {y3:.1f}"
     )
 
 

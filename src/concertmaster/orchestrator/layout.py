@@ -58,6 +58,10 @@ class Arrow:
     both: bool = False
     lane: Literal["", "above", "below"] = ""
 
+    def route(self) -> str:
+        """Return the arrow as the `d` of an SVG path."""
+        return _cornered(self.points) if self.lane else _curved(self.points)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -330,3 +334,25 @@ def _ported(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> list[Arrow]:
         points[-1] = (points[-1][0], ends.get(id(arrow), points[-1][1]))
         done.append(Arrow(arrow.link, tuple(points), arrow.both, arrow.lane))
     return done
+
+
+def _curved(points: Sequence[tuple[float, float]]) -> str:
+    x, y = points[0]
+    route = f"M{x:.1f} {y:.1f}"
+    for next_x, next_y in points[1:]:
+        middle = (x + next_x) / 2
+        route += f" C{middle:.1f} {y:.1f} {middle:.1f} {next_y:.1f} {next_x:.1f} {next_y:.1f}"
+        x, y = next_x, next_y
+    return route
+
+
+def _cornered(points: Sequence[tuple[float, float]], radius: float = 10.0) -> str:
+    """Return a path of straight lines with rounded corners: out, along the lane, and back."""
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    out = radius if y1 > y0 else -radius
+    along = radius if x2 > x1 else -radius
+    return (
+        f"M{x0:.1f} {y0:.1f} L{x1:.1f} {y1 - out:.1f} Q{x1:.1f} {y1:.1f} {x1 + along:.1f} {y1:.1f}"
+        f" L{x2 - along:.1f} {y2:.1f} Q{x2:.1f} {y2:.1f} {x2:.1f} {y2 - out:.1f}"
+        f" L{x3:.1f} {y3:.1f}"
+    )

@@ -1,6 +1,9 @@
 """Runs as spans: what is shown, how it hangs together, and what is never told."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from opentelemetry import trace as api
@@ -279,3 +282,32 @@ async def test_a_closed_observer_sees_nothing_more(workspace, tmp_path, seen, wa
         observer.close()
         await desk.run("refund 20 EUR of order 42", principal="ana")
     assert seen.spans == []
+
+
+KILLED = """
+import asyncio, sys
+import concertmaster as cm
+
+async def main():
+    async with cm.open(sys.argv[1], home=sys.argv[2]) as desk:
+        await desk.run("refund 20 EUR of order 42", principal="ana")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_run_that_lost_its_process_goes_on_in_a_trace_of_its_own(
+    workspace, tmp_path, seen, watch
+):
+    arguments = [sys.executable, "-c", KILLED, str(workspace), str(tmp_path / "home")]
+    environment = {**os.environ, "DIE_BEFORE_EFFECT": "1"}
+    done = subprocess.run(arguments, env=environment, timeout=120, check=False)
+    assert done.returncode == -9
+    async with cm.open(workspace, home=tmp_path / "home", recover=False) as desk:
+        watch(desk)
+        (run,) = await desk.recover()
+    (root,) = seen.roots()
+    assert hexed(root.links[0].context.trace_id) == trace_id(run.id)
+    known = {p.event: p.trace for p in places(run.events)}
+    assert known[root.attributes["concertmaster.event.id"]] == hexed(root.context.trace_id)
+    assert root.attributes["concertmaster.outcome"] == run.status

@@ -110,6 +110,12 @@ class Delivery:
             reader = PeriodicExportingMetricReader(_Metrics(self.metrics))
             self.meter_provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
 
+    def flush(self) -> None:
+        """Send what waits now, and wait for the receiver."""
+        for provider in (self.tracer_provider, self.meter_provider):
+            if provider is not None:
+                provider.force_flush()
+
     def close(self, patience: float = _PATIENCE) -> None:
         """Send what is left, for so many seconds at most; what is then left counts as lost."""
         closing = [

@@ -91,6 +91,11 @@ class Observer:
         """How many events could not be translated; a fault of ours, if it is not 0."""
         return self._guarded.broken
 
+    def flush(self) -> None:
+        """Send what waits now; of providers of our own only. This waits for the receiver."""
+        if self._delivery is not None:
+            self._delivery.flush()
+
     def close(self) -> None:
         """Observe no more; what is not delivered within some seconds is given up and counted."""
         if not self._guarded.open:

@@ -23,6 +23,15 @@ _REFUSED = frozenset({-32600, -32601, -32602})
 """JSON-RPC's codes for a request that was not carried out: invalid, no such method, arguments."""
 
 
+_under_way: set[asyncio.Future[Any]] = set()
+
+
+def _over(work: asyncio.Future[Any]) -> None:
+    _under_way.discard(work)
+    if not work.cancelled():
+        work.exception()  # Whoever called is told, unless it is gone.
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RemoteTool:
     """A tool of a server as a function. One connection serves one call.
@@ -50,6 +59,16 @@ class RemoteTool:
         context = given.pop(CONTEXT)
         if self.key is not None:
             given[self.key] = context.idempotency_key
+        work = asyncio.ensure_future(self._made(given))
+        _under_way.add(work)
+        work.add_done_callback(_over)
+        try:
+            return await asyncio.shield(work)
+        finally:
+            # Only once: cancelled again while it stops a server's process, it would leave that one.
+            work.cancel()
+
+    async def _made(self, given: Mapping[str, Any]) -> Any:
         begun = False
         try:
             place, secrets = self.server.place(self.seconds)
@@ -57,7 +76,7 @@ class RemoteTool:
                 async with asyncio.timeout(self.seconds / 2):
                     self._agreed(await pins_of(client))
                 begun = True
-                answer = await client.call_tool(self.name, given)
+                answer = await client.call_tool(self.name, dict(given))
                 result = self._result(answer)
         except Exception as error:
             raise self._failure(_innermost(error), begun) from None

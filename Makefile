@@ -16,7 +16,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-local-model check lint types format docs constraints bench-peers clean
+.PHONY: help demo test test-local-model check lint types format docs conformance constraints bench-peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ docs: $(READY)  ## write docs/reference.md from the docstrings
 test-local-model: $(READY)  ## play the support desk with a real, weak model on this machine
 	@$(PIP) xllamacpp
 	@$(BIN)/python scripts/local_model.py $(ARGS)
+
+conformance: $(READY)  ## the exported graph under LangGraph's own server, for development only
+	@$(BIN)/python scripts/langgraph_dev.py $(ARGS)
 
 constraints: $(READY)  ## write constraints.txt from what .venv holds
 	@$(BIN)/python scripts/constraints.py

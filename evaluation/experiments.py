@@ -136,7 +136,11 @@ class Target:
 
     async def aplay(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Play an example; for `aevaluate`."""
-        case = case_of(inputs, None, "given")
+        recorded = await self.record(case_of(inputs, None, "given"))
+        return recorded.model_dump(mode="json")
+
+    async def record(self, case: Case) -> Recorded:
+        """Play a case and return how it went, without personal data."""
         if isinstance(self._given, Desk):
             return await self._played(self._given, case)
         if self._bench is None:
@@ -144,13 +148,13 @@ class Target:
         async with self._bench.desk() as desk:
             return await self._played(desk, case)
 
-    async def _played(self, desk: Desk, case: Case) -> dict[str, Any]:
+    async def _played(self, desk: Desk, case: Case) -> Recorded:
         recorded = await play(desk, case, reviewer=self._reviewer)
         traces = desk._segments.traces
         done = traces.flush if isinstance(self._given, Desk) else traces.close
         await asyncio.to_thread(done, _PATIENCE)
         clean: dict[str, Any] = desk.services.redaction.told.clean(recorded.model_dump(mode="json"))
-        return clean
+        return Recorded.model_validate(clean)
 
     async def __aenter__(self) -> Self:
         if not isinstance(self._given, Desk):

@@ -163,6 +163,7 @@ def _latency_plot(evaluation: Evaluation) -> str:
     return (
         '<svg viewBox="0 0 860 160" width="860" height="160" role="img"'
         f' aria-label="how many cases took how long">{drawn}'
+        f'<text x="34" y="30" text-anchor="end">{tallest}</text>'
         '<line x1="40" y1="130" x2="832" y2="130" stroke="var(--line)"/>'
         '<text x="40" y="148">0 s</text>'
         f'<text x="832" y="148" text-anchor="end">{most:.2f} s</text>'

@@ -17,7 +17,7 @@ from concertmaster.telemetry.conventions import provider
 if TYPE_CHECKING:
     from concertmaster.orchestrator.desk import Desk
 
-__all__ = ["UNKNOWN", "Names", "facts", "failure"]
+__all__ = ["UNKNOWN", "Names", "closed", "facts", "failure", "number"]
 
 UNKNOWN = "unknown"
 
@@ -73,8 +73,8 @@ def facts(event: AuditEvent, names: Names) -> dict[str, Any]:
     """Return what may be told of an event's data, by names that begin with `concertmaster.`."""
     data, told = event.data, dict[str, Any]()
     for key in _CLOSED:
-        if isinstance(value := data.get(key), str) and _NAME.fullmatch(value):
-            told[key] = value
+        if (name := closed(data.get(key), "")) != "":
+            told[key] = name
     for key in _FIGURES:
         if isinstance(value := data.get(key), int | float):
             told[key] = value
@@ -91,7 +91,8 @@ def facts(event: AuditEvent, names: Names) -> dict[str, Any]:
     if isinstance(policies := data.get("policies"), list):
         told["policies"] = [p for p in policies if isinstance(p, str)][:20]
     if isinstance(needs := data.get("needs"), list) and needs:
-        told["roles"] = [str(n.get("role")) for n in needs if isinstance(n, Mapping)][:20]
+        roles = [n.get("role") for n in needs if isinstance(n, Mapping)]
+        told["roles"] = [role for role in roles if isinstance(role, str)][:20]
     return {f"concertmaster.{key}": value for key, value in told.items()}
 
 
@@ -113,6 +114,18 @@ def failure(event: AuditEvent) -> str | None:
             kind = data.get("error") or ("failed" if data.get("status") == "failed" else None)
         case _:
             return None
-    if kind is None:
-        return None
-    return kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "other"
+    return None if kind is None else closed(kind, "other")
+
+
+def number(value: object) -> int:
+    """Return a number; 0 for what is none."""
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def closed(value: object, otherwise: str) -> str:
+    """Return a value of a closed set of ours; something else if it does not look like one.
+
+    >>> closed("answered", "other"), closed("ana@shop.example", "other")
+    ('answered', 'other')
+    """
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else otherwise

@@ -15,7 +15,7 @@ from typing import Literal
 
 from concertmaster.contracts import AuditEvent
 from concertmaster.telemetry import conventions as c
-from concertmaster.telemetry.facts import Names, failure
+from concertmaster.telemetry.facts import Names, closed, failure, number
 
 __all__ = ["MEASURES", "Measure", "Measures", "Sink"]
 
@@ -165,7 +165,7 @@ class Measures:
 
     def _ended(self, event: AuditEvent, timed: _Timed, at: float) -> None:
         self._step(timed, at)
-        outcome = str(event.data.get("status") or "ended")
+        outcome = closed(event.data.get("status"), "ended")
         outcome = "cancelled" if event.type == "run.cancelled" else outcome
         self._put("concertmaster.runs", 1, outcome=outcome)
         if timed.received is not None:
@@ -187,7 +187,7 @@ class Measures:
         if failed:
             return
         for kind in ("input", "output"):
-            tokens = data.get(f"{kind}_tokens") or 0
+            tokens = number(data.get(f"{kind}_tokens"))
             self._put("gen_ai.client.token.usage", tokens, **labels, **{c.TOKEN_TYPE: kind})
         if isinstance(cost := data.get("cost"), int | float) and cost:
             self._put("concertmaster.cost", cost, model=model)
@@ -196,7 +196,7 @@ class Measures:
         """Count what the gate said when a call was proposed; `act` says it again."""
         if event.actor == "act" and event.type == "policy.decided":
             return
-        decision = str(event.data.get("decision") or "deny")
+        decision = closed(event.data.get("decision"), "deny")
         tool = self._names.tool(event.data.get("tool"))
         self._put("concertmaster.tool.decisions", 1, tool=tool, decision=decision)
 
@@ -206,7 +206,7 @@ class Measures:
         self._put("concertmaster.tool.calls", 1, tool=tool, result=result)
 
     def _answered(self, event: AuditEvent, timed: _Timed, at: float) -> None:
-        status = str(event.data.get("status") or event.type.partition(".")[2])
+        status = closed(event.data.get("status"), event.type.partition(".")[2])
         asked = timed.asked
         began = asked.get(str(event.data.get("approval")))
         if status == "pending" or began is None:

@@ -11,7 +11,7 @@ from opentelemetry import trace as api
 
 from concertmaster.contracts import AuditEvent, Turn
 from concertmaster.telemetry import conventions as c
-from concertmaster.telemetry.facts import Names, facts, failure
+from concertmaster.telemetry.facts import Names, facts, failure, number
 from concertmaster.telemetry.ids import Derived, conversation_id, root_id, span_id, trace_id
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = ["Segment", "Tracing", "nanoseconds"]
 
 _MOST_NOTES = 120
 _LONGEST = 8_000
+_USAGE = "model_calls tool_calls input_tokens output_tokens cached_tokens cost".split()
 
 
 class Tracing:
@@ -85,7 +86,7 @@ class Segment:
         self._step: Span | None = None
         self._step_at = nanoseconds(event)
         self._chats: dict[str, Span] = {}
-        self._decided: dict[object, AuditEvent] = {}
+        self._decided: dict[str, AuditEvent] = {}
         # With content, calls are ended once their arguments and results are known.
         self._calls: list[tuple[Span, int, object]] = []
         self._notes = 0
@@ -119,7 +120,7 @@ class Segment:
             case "tool.called" | "effect.done" | "effect.failed" | "effect.in_doubt":
                 self._called(event)
             case "policy.decided" if event.actor == "act":
-                self._decided[event.data.get("position")] = event
+                self._decided[str(event.data.get("position"))] = event
             case "step.failed":
                 self._fail(self._step or self.root, failure(event) or "other")
                 self._note(event)
@@ -147,10 +148,10 @@ class Segment:
         if status in ("failed", "cut_off"):
             kind = (failure(self.ended) if self.ended else None) or status
             self._fail(self.root, kind)
-        usage = (self.ended.data.get("usage") if self.ended else None) or {}
-        for key, value in usage.items():
+        usage = self.ended.data.get("usage") if self.ended else None
+        for key, value in usage.items() if isinstance(usage, Mapping) else ():
             # Under names of our own: backends add up gen_ai.usage over all spans of a trace.
-            if isinstance(value, int | float):
+            if key in _USAGE and isinstance(value, int | float):
                 self.root.set_attribute(f"concertmaster.usage.{key}", value)
         if self._tracing.clean is not None:
             self._content(message, answer)
@@ -205,9 +206,9 @@ class Segment:
             data = event.data
             span.set_attributes(
                 {
-                    c.INPUT_TOKENS: int(data.get("input_tokens") or 0),
-                    c.OUTPUT_TOKENS: int(data.get("output_tokens") or 0),
-                    c.CACHED_TOKENS: int(data.get("cached_tokens") or 0),
+                    c.INPUT_TOKENS: number(data.get("input_tokens")),
+                    c.OUTPUT_TOKENS: number(data.get("output_tokens")),
+                    c.CACHED_TOKENS: number(data.get("cached_tokens")),
                     # Anything that was cut off or filtered is a failure here, never an answer.
                     c.FINISH: ["tool_call" if data.get("calls") else "stop"],
                 }
@@ -224,7 +225,7 @@ class Segment:
     def _called(self, event: AuditEvent) -> None:
         """Show a call that was made, from its last decision to its result."""
         position = event.data.get("position")
-        decided = self._decided.pop(position, None)
+        decided = self._decided.pop(str(position), None)
         if decided is None:
             self._note(event)
             return
@@ -233,7 +234,7 @@ class Segment:
             c.OPERATION: "execute_tool",
             c.TOOL: tool,
             c.TOOL_TYPE: "function",
-            c.TOOL_CALL: f"{self._run}/{position}",
+            c.TOOL_CALL: f"{self._run}/{number(position)}",
             **self._tracing.told(decided),
         }
         at = nanoseconds(decided)

@@ -13,6 +13,7 @@ from opentelemetry import context as contexts
 from opentelemetry import trace as api
 
 from concertmaster.contracts import AuditEvent, RunRecord
+from concertmaster.telemetry.facts import closed
 from concertmaster.telemetry.ids import Part
 from concertmaster.telemetry.segment import Segment, Tracing, link_to_first, nanoseconds
 
@@ -147,7 +148,7 @@ class Spans:
         run.worked_on = True
         if run.segment is None and run.held:
             self._open(run, run.held[-1])
-        if run.segment is not None:
+        if run.segment is not None and record.id not in self._attached:
             # What other instrumentation sees within, such as HTTP requests, joins the trace.
             around = api.set_span_in_context(run.segment.root)
             self._attached[record.id] = contexts.attach(around)
@@ -163,7 +164,7 @@ class Spans:
         ended = run.segment.ended if run.segment else None
         status = "cancelled"
         if ended is not None and ended.type == "run.ended":
-            status = str(ended.data.get("status") or "ended")
+            status = closed(ended.data.get("status"), "ended")
         self._close(run, at, status, record, settled)
 
     def _close(

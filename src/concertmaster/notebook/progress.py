@@ -46,7 +46,8 @@ class Progress:
                 row = (f"→&nbsp;<b>{visible(event.to)}</b>", short(event.why))
             case ActionChanged():
                 call = f"&ensp;<code>{visible(event.tool)}</code>"
-                row = (call, f"{visible(event.status.replace('_', ' '))}: {short(event.why)}")
+                status = event.status.replace("_", " ")
+                row = (call, short(f"{status}: {event.why}" if event.why else status))
             case ApprovalRequested():
                 return self._with("", event.approval._repr_html_())
             case RunEnded():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from concertmaster.contracts import Principal, StreamEvent
 from concertmaster.notebook.front import Place, in_notebook
 from concertmaster.notebook.progress import Progress, line_of
@@ -40,10 +42,16 @@ async def show(
     except BaseException as error:
         # A cell that is interrupted, or fails, must not go on saying that something runs.
         if progress.run:
-            place.put(progress.html("stopped", type(error).__name__), f"{progress.run} stopped")
+            place.put(progress.html("stopped", _why(error)), f"{progress.run} stopped")
         raise
     place.put(run._repr_html_(), repr(run))
     return run
+
+
+def _why(error: BaseException) -> str:
+    """Say what stopped a run without repeating what the error holds; the traceback has it."""
+    interrupted = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+    return "interrupted" if interrupted else type(error).__name__
 
 
 async def _printed(desk: Desk, text: str, principal: Principal | str, thread: str | None) -> Run:

@@ -84,7 +84,8 @@ class Choice:
     output: int = 500
 
     def __repr__(self) -> str:
-        return f"<Choice {self.model.name if self.model else None}: {self.reason}>"
+        name = self.model.name if self.model else None
+        return f"<Choice {name!r}: {self.reason!r}>"
 
     def _repr_html_(self) -> str:
         told = [("reason", short(self.reason))]

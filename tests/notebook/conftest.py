@@ -14,14 +14,20 @@ import concertmaster as cm
 
 
 @pytest.fixture
-async def desk(root: Path, tmp_path: Path) -> AsyncIterator[cm.Desk]:
-    """Open the small workspace of the orchestrator's tests: over 50.00 waits for finance."""
+def workspace(root: Path, tmp_path: Path) -> Path:
+    """Return the small workspace of the orchestrator's tests: over 50.00 waits for finance."""
     files = runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"]
     for name, text in files.items():
         place = tmp_path / "refunds" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(textwrap.dedent(text))
-    async with cm.open(tmp_path / "refunds", home=tmp_path / "home") as opened:
+    return tmp_path / "refunds"
+
+
+@pytest.fixture
+async def desk(workspace: Path, tmp_path: Path) -> AsyncIterator[cm.Desk]:
+    """Open the small workspace."""
+    async with cm.open(workspace, home=tmp_path / "home") as opened:
         yield opened
 
 

@@ -5,9 +5,9 @@ from concertmaster.errors import ConfigError
 
 
 @pytest.fixture
-def closed(desk, tmp_path):
+def closed(workspace, tmp_path):
     """Return a synchronous desk over the small workspace, which is not open yet."""
-    return cm.open_sync(tmp_path / "refunds", home=tmp_path / "other-home")
+    return cm.open_sync(workspace, home=tmp_path / "home")
 
 
 async def test_synchronous_desk_works_where_a_loop_runs_already(closed):

@@ -122,6 +122,7 @@ def test_everything_is_shown_bounded_and_without_marks_that_nobody_sees(shown):
     page = shown._repr_html_()
     assert len(page) < 600_000
     assert "\u202e" not in page
+    assert "\u202e" not in repr(shown)
     if not isinstance(shown, Listed):
         assert len(repr(shown)) < 4000
 

@@ -115,7 +115,7 @@ class Approval(Record):
         return (*dict.fromkeys(sentence for sentence in told if sentence), *unasked)
 
     def __repr__(self) -> str:
-        return f"<Approval {self.id} {self.status}: {self.action.tool} for {self.requester}>"
+        return f"<Approval {self.id} {self.status}: {self.action.tool} for {self.requester!r}>"
 
     @staticmethod
     def _list_html_(approvals: Sequence[Approval]) -> str:

@@ -60,7 +60,8 @@ class _Decided(Record):
     basis: str = ""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {', '.join(self.policies) or 'no rule'}>"
+        rules = ", ".join(map(repr, self.policies)) or "no rule"
+        return f"<{type(self).__name__} {rules}>"
 
     def _repr_html_(self) -> str:
         name = type(self).__name__.lower()

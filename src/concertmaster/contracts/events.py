@@ -102,7 +102,7 @@ class AuditEvent(Record):
     data: dict[str, Any] = Field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<AuditEvent {self.seq} {self.type} by {self.actor}>"
+        return f"<AuditEvent {self.seq} {self.type} by {self.actor!r}>"
 
     @staticmethod
     def _list_html_(events: Sequence[AuditEvent]) -> str:

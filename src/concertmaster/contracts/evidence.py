@@ -43,7 +43,7 @@ class Evidence(Record):
         return ", ".join(filter(None, (" > ".join(path), self.place)))
 
     def __repr__(self) -> str:
-        return f"<Evidence [{self.number}] {self.document} {self.start}-{self.end}>"
+        return f"<Evidence [{self.number}] {self.document!r} {self.start}-{self.end}>"
 
     def _repr_html_(self) -> str:
         return self._list_html_([self])

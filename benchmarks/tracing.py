@@ -15,7 +15,8 @@ all of its threads, per run, until everything was sent. Receivers are processes 
 
 `none` is the same graph with the same transactions: plan, ledger, journal and what decisions rested
 on are stored as ever, in as many commits. Left out are the making of events, their JSON, digests
-and rows, the signing of heads, and the reading of a run's events for what the caller gets.
+and rows, the signing of heads, and the reading of a run's events for what the caller gets. `otel`
+makes the events, since spans are made from them, and stores none.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ def environment(way: str, otlp: str, langsmith: str) -> dict[str, str]:
     """Return what a way's process has in its environment."""
     traced = {
         "LANGSMITH_TRACING": "true",
+        "LANGCHAIN_TRACING_V2": "true",
         "LANGSMITH_ENDPOINT": langsmith,
         "LANGSMITH_API_KEY": "lsv2_pt_loopback",
     }

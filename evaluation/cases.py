@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from concertmaster.contracts import Answer, Approval, Approve, Edit, Reject, Respond, Status
+from concertmaster.contracts import Status
+from concertmaster.contracts.scripted import ScriptedAnswer
 from concertmaster.contracts.written import Name, Spec
 
 __all__ = [
@@ -73,7 +74,7 @@ class Expected(Spec):
     max_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class Review(Spec):
+class Review(ScriptedAnswer):
     """What one person answers to the approvals of a tool; of any tool if none is named.
 
     The first line that fits an approval answers it, once for each person. `arguments` change those
@@ -81,11 +82,7 @@ class Review(Spec):
     """
 
     who: str = Field(alias="as")
-    answer: Literal["approve", "edit", "reject", "respond"]
     tool: str | None = None
-    reason: str = ""
-    text: str = ""
-    arguments: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Review:
@@ -94,18 +91,6 @@ class Review(Spec):
         if self.answer == "respond" and not (self.text or self.reason):
             raise ValueError("a response says something in `text`")
         return self
-
-    def vote(self, approval: Approval) -> Answer:
-        """Return this person's answer to an approval."""
-        match self.answer:
-            case "approve":
-                return Approve(reason=self.reason)
-            case "reject":
-                return Reject(reason=self.reason)
-            case "respond":
-                return Respond(text=self.text or self.reason)
-        changed = {**approval.action.arguments, **self.arguments}
-        return Edit(arguments=changed, reason=self.reason)
 
 
 class Said(Spec):

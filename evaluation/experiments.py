@@ -150,7 +150,7 @@ class Target:
 
     async def _played(self, desk: Desk, case: Case) -> Recorded:
         recorded = await play(desk, case, reviewer=self._reviewer)
-        traces = desk._segments.traces
+        traces = desk.traces
         done = traces.flush if isinstance(self._given, Desk) else traces.close
         await asyncio.to_thread(done, _PATIENCE)
         clean: dict[str, Any] = desk.services.redaction.told.clean(recorded.model_dump(mode="json"))
@@ -239,7 +239,7 @@ async def traces_sent(desk: Desk, seconds: float = 10.0) -> None:
 
     For scripts and tests, which look at the traces next; nothing else needs to wait.
     """
-    await asyncio.to_thread(desk._segments.traces.close, seconds)
+    await asyncio.to_thread(desk.traces.close, seconds)
 
 
 def target_for(

@@ -46,7 +46,7 @@ def create_app(
     settings: Settings | None = None,
     resolve: Resolver | None = None,
     model: Any = None,
-    home: Path | None = None,
+    home: Path | str | None = None,
 ) -> FastAPI:
     """Return an ASGI application that serves workflows.
 

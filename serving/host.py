@@ -45,7 +45,7 @@ class Host:
         settings: Settings | None = None,
         resolve: Resolver | None = None,
         model: Any = None,
-        home: Path | None = None,
+        home: Path | str | None = None,
         arrived: Callable[[Desk], None] = lambda desk: None,
     ) -> None:
         self._arrived = arrived
@@ -54,7 +54,8 @@ class Host:
         self._desks: dict[str, Desk] = {}
         for desk in (s for s in sources if isinstance(s, Desk)):
             self._add(desk)
-        self._resolve, self._model, self._home = resolve, model, home
+        self._resolve, self._model = resolve, model
+        self._home = None if home is None else Path(home)
         self._stack = AsyncExitStack()
         self._sweeping: asyncio.Task[None] | None = None
         self._streams: Counter[tuple[str, str | None]] = Counter()

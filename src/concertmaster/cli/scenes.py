@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from concertmaster.contracts import Answer, Approval, Approve, Edit, Reject, Respond, Status
+from concertmaster.contracts import Status
+from concertmaster.contracts.scripted import ScriptedAnswer
 from concertmaster.contracts.written import Spec
 from concertmaster.errors import WorkspaceError
 
@@ -19,29 +19,13 @@ FILE = "conversations.yaml"
 _HINT = "a demonstration plays the conversations of a workspace; support_desk has a sample"
 
 
-class ReviewerSpec(Spec):
+class ReviewerSpec(ScriptedAnswer):
     """A person who decides what the message before waits for, and how the run then ends."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     who: str = Field(alias="as")
-    answer: Literal["approve", "edit", "reject", "respond"]
-    reason: str = ""
-    text: str = ""
-    arguments: dict[str, Any] = Field(default_factory=dict)
     expect: Status
-
-    def vote(self, approval: Approval) -> Answer:
-        """Return this person's answer; the arguments of an edit change those of the call."""
-        match self.answer:
-            case "approve":
-                return Approve(reason=self.reason)
-            case "reject":
-                return Reject(reason=self.reason)
-            case "respond":
-                return Respond(text=self.text or self.reason)
-        changed = {**approval.action.arguments, **self.arguments}
-        return Edit(arguments=changed, reason=self.reason)
 
 
 class SaidSpec(Spec):

@@ -51,6 +51,7 @@ from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments, Watcher
 from concertmaster.orchestrator.streaming import as_event, text_parts
+from concertmaster.orchestrator.tracing import Traces
 from concertmaster.policies.approvals import unknown_approval
 from concertmaster.policies.claims import DEFAULT
 from concertmaster.policies.redaction import Finding
@@ -126,6 +127,11 @@ class Desk:
         from concertmaster.orchestrator.html import desk_html
 
         return desk_html(self)
+
+    @property
+    def traces(self) -> Traces:
+        """What is sent to LangSmith, if its variables say so."""
+        return self._segments.traces
 
     @property
     def name(self) -> str:

@@ -49,7 +49,19 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer, or its stream of server-sent events where `stream` is true",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                # OpenAPI 3.2 describes each event so; readers of 3.1 do not know it.
+                "itemSchema": {
+                    "type": "object",
+                    "required": ["data"],
+                    "properties": {
+                        "event": {"type": "string", "description": "The `type` of the data."},
+                        "data": {"type": "string", "description": "JSON, or `[DONE]`."},
+                    },
+                }
+            }
+        },
     }
 }
 """What a route that streams on request answers, for the OpenAPI description."""

@@ -71,7 +71,8 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def words(line: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", line)
+    # How long something took is as little to be compared as the number before it.
+    return re.findall(r"[^\W\d_]+", re.sub(r"\b[Aa]fter \d+ \w+, ", "", line))
 
 
 def unmet(shown: str, real: str) -> list[str]:

@@ -145,12 +145,15 @@ class Trail:
         await self.database.write(self.store)
 
     def store(self, connection: sqlite3.Connection, *events: AuditEvent) -> frozenset[str]:
-        """Write what waits and then `events` inside the caller's transaction; return their ids.
+        """Write what waits and then `events` in the caller's transaction; return the ids written.
 
         For stores of this database whose change and whose event must both happen or not at all.
         Call it within `Database.write`. What waited is forgotten once that is committed.
         """
-        rows = self._buffer.copy() | {event.id: _written(event) for event in events}
+        # Of many writes that share a transaction, the first takes along what waits.
+        once, key = self.database.once, id(self)
+        rows = {at: row for at, row in self._buffer.copy().items() if once((key, at))}
+        rows |= {event.id: _written(event) for event in events}
         append(connection, self.workspace, rows.values())
         for write in self._beside:
             write(connection)

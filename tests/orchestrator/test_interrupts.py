@@ -53,9 +53,7 @@ async def test_interrupted_program_leaves_nothing_lost_or_doubled(workspace, hom
         assert len(paid) == len(set(paid))
         for run in runs:
             amount = (int(run.text.split()[-1]), 100)
-            # One that was cut off and taken up again and again is given up in the end, with its cause.
-        assert run.status in ("answered", "cancelled", "escalated", "failed")
-        assert run.status != "failed" or run.outcome.cause
+            assert run.status in ("answered", "cancelled", "escalated"), run.outcome
             if run.status != "escalated":
                 assert (amount in paid) == (run.status == "answered")
         by_id = {r.id: r.status for r in runs}
@@ -101,7 +99,7 @@ async def test_caller_that_goes_away_leaves_no_run_unfinished(desk, refunds, aft
     assert last.status == "answered"
     runs = await desk.history("t")
     for run in runs:
-        # One that was cut off and taken up again and again is given up in the end, with its cause.
+        # One that was cut off and taken up again and again is given up in the end.
         assert run.status in ("answered", "cancelled", "escalated", "failed")
         assert run.status != "failed" or run.outcome.cause
     done = [r for r in runs if r.status == "answered"]

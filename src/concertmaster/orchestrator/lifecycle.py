@@ -291,7 +291,8 @@ class Lifecycle:
             await self._cancelled(record)
 
     async def _cancelled(self, record: RunRecord) -> None:
-        stored = await self._runs.get(record.id)
+        # Who is cancelled while something is being written does not keep it from being written.
+        stored = await self._runs.settled(record.id)
         if stored.status not in _UNFINISHED or await self._acted(record.id):
             return
         outcome = Outcome(status="cancelled", text="Cancelled.", cause="the caller went away")

@@ -165,6 +165,10 @@ class Runs:
         """
         return await self._database.look(lambda c: _load(c, run))
 
+    async def settled(self, run: str) -> RunRecord:
+        """Return a run as it is once every write that is under way has ended; see `get`."""
+        return await self._database.read(lambda c: _load(c, run))
+
     async def of_thread(self, thread: str) -> list[RunRecord]:
         """Return a thread's runs, oldest first.
 

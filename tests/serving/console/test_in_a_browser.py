@@ -230,8 +230,9 @@ async def test_an_error_leaves_the_page_as_it_is(window, asked):
 async def test_who_may_no_longer_look_is_led_out(window, asked, app):
     await asked("please make the payout for order 7")
     page = await window("li")
+    await page.get_by_label("Search").focus()
     await app.state.identity.store.disable("li", by="root")
-    await page.get_by_label("Search").press_sequentially("lamp")
+    await page.keyboard.press("l")  # One key: the page may be gone before a second.
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     window.complaints.clear()  # The browser tells of the status 401.
 

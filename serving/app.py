@@ -16,7 +16,6 @@ from concertmaster.serving.settings import Settings
 
 try:
     from fastapi import FastAPI
-    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -25,6 +24,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from concertmaster.serving.caller import Rates
+from concertmaster.serving.cross_origin import SENT, SENT_TO_MCP, CrossOrigin
 from concertmaster.serving.guard import Guard
 from concertmaster.serving.host import Host
 from concertmaster.serving.observing import Observing
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from concertmaster.orchestrator.people import Resolver
 
 __all__ = ["create_app"]
-
-
-_SENT = ("authorization", "content-type", "idempotency-key", "last-event-id")
-_SENT_TO_MCP = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
 def create_app(
@@ -109,10 +105,10 @@ def create_app(
     _routes(app)
     if given.origins:
         app.add_middleware(
-            CORSMiddleware,
+            CrossOrigin,
             allow_origins=list(given.origins),
             allow_methods=["GET", "POST"],
-            allow_headers=[*_SENT, *(_SENT_TO_MCP if given.mcp else ())],
+            allow_headers=[*SENT, *(SENT_TO_MCP if given.mcp else ())],
             expose_headers=["x-thread-id", "x-run-id", "location", "retry-after"],
         )
     app.add_middleware(Guard, limits=given.limits)

@@ -143,6 +143,60 @@ async def test_browsers_of_other_origins_are_not_let_in(refunds, auth, client_of
         assert "access-control-allow-origin" not in refused.headers
 
 
+# What the `openai` package for JavaScript sends from a page, in the order of a browser: by name.
+FROM_A_PAGE = (
+    "authorization,content-type,idempotency-key,openai-organization,openai-project,"
+    "x-stainless-arch,x-stainless-helper-method,x-stainless-lang,x-stainless-os,"
+    "x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+    "x-stainless-runtime-version,x-stainless-timeout"
+)
+
+
+async def preflight(app, client_of, names: str, origin: str = "https://shop.example"):
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": names,
+    }
+    async with client_of(app) as browser:
+        return await browser.options("/v1/chat/completions", headers=asked)
+
+
+def allowed(answer) -> set[str]:
+    """Return what a browser lets a page send after this answer, besides what it always does."""
+    names = answer.headers.get("access-control-allow-headers", "").lower().split(", ")
+    origin = answer.headers.get("access-control-allow-origin")
+    return set(names) if origin == "https://shop.example" and answer.status_code == 200 else set()
+
+
+async def test_openai_client_in_a_page_of_a_listed_origin_may_send_its_headers(
+    refunds, auth, client_of
+):
+    opened = Settings(origins=("https://shop.example",))
+    app = create_app(refunds, auth=auth, settings=opened)
+    assert set(FROM_A_PAGE.split(",")) <= allowed(await preflight(app, client_of, FROM_A_PAGE))
+    alone = allowed(await preflight(app, client_of, "x-stainless-of-a-later-release"))
+    assert "x-stainless-of-a-later-release" in alone
+    # Elsewhere it changes nothing.
+    assert not allowed(await preflight(app, client_of, FROM_A_PAGE, "https://evil.example"))
+    closed = create_app(refunds, auth=auth)
+    assert not allowed(await preflight(closed, client_of, FROM_A_PAGE))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-forwarded-user", "x-stainless", "x-stainless-", "ax-stainless-os", "x-stainless-a b", "*",
+     f"x-stainless-{'a' * 41}", "x-csrf-token", "cookie"],
+)  # fmt: skip
+async def test_page_may_send_no_other_header(name, refunds, auth, client_of):
+    opened = Settings(origins=("https://shop.example",))
+    app = create_app(refunds, auth=auth, settings=opened)
+    for names in (name, f"{FROM_A_PAGE},{name}"):
+        answer = await preflight(app, client_of, names)
+        assert answer.status_code == 400, names
+        assert name not in answer.headers["access-control-allow-headers"].lower().split(", ")
+
+
 async def test_only_the_hosts_of_the_settings_are_answered(refunds, auth, client_of):
     settings = Settings(hosts=("shop.example",))
     async with client_of(create_app(refunds, auth=auth, settings=settings), "ana") as ana:

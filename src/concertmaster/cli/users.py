@@ -195,8 +195,8 @@ def log(
     with_store(users, work)
 
 
-app.command(epilog=users_roles.ROLES)(users_roles.roles)
-app.command(epilog=users_roles.GROUPS)(users_roles.groups)
+app.command("roles", epilog=users_roles.ROLES)(users_roles.roles)
+app.command("groups", epilog=users_roles.GROUPS)(users_roles.groups)
 app.add_typer(users_keys.app, name="key")
 app.command(epilog=users_keys.REVOKE)(users_keys.revoke)
 app.command(epilog=users_keys.CODE)(users_keys.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,30 +36,25 @@ _Names = Annotated[
 ]
 
 
-def roles(
-    id_: UserId,
-    how: _How,
-    names: _Names = None,
-    *,
-    by: By = None,
-    users: UsersFile = None,
-    as_json: Json = False,
-) -> None:
-    """Change the roles of a user; they count from the next decision on."""
-    _change("roles", id_, how, names or [], by=by, users=users, as_json=as_json)
+def _command(kind: str) -> Callable[..., None]:
+    """Return the command that changes names of a kind: `roles` or `groups`."""
+
+    def change(
+        id_: UserId,
+        how: _How,
+        names: _Names = None,
+        *,
+        by: By = None,
+        users: UsersFile = None,
+        as_json: Json = False,
+    ) -> None:
+        _change(kind, id_, how, names or [], by=by, users=users, as_json=as_json)
+
+    change.__doc__ = f"Change the {kind} of a user; they count from the next decision on."
+    return change
 
 
-def groups(
-    id_: UserId,
-    how: _How,
-    names: _Names = None,
-    *,
-    by: By = None,
-    users: UsersFile = None,
-    as_json: Json = False,
-) -> None:
-    """Change the groups of a user; they count from the next decision on."""
-    _change("groups", id_, how, names or [], by=by, users=users, as_json=as_json)
+roles, groups = _command("roles"), _command("groups")
 
 
 def _change(

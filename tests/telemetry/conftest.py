@@ -18,6 +18,19 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
+@pytest.fixture(autouse=True)
+def _threads_end() -> Iterator[None]:
+    """Wait for the threads that a test started: an exporter that tries again uses `random`.
+
+    Whatever draws from it while Hypothesis generates a case fails that test, which is another one.
+    """
+    before = set(threading.enumerate())
+    yield
+    for thread in threading.enumerate():
+        if thread not in before and thread.name != "concertmaster-tool":  # That one stays.
+            thread.join(60)
+
+
 @pytest.fixture(scope="session")
 def _files(root: Path) -> dict[str, str]:
     """Return the files of the small workspace of the orchestrator's tests, which opens quickly."""

@@ -47,13 +47,16 @@ MIGRATIONS = (
     ),
 )
 
+_LARGEST = 2**18
+
 
 class Basis(Record):
     """Everything that a decision depends on beside the call's arguments and the policies.
 
     `permitted` tells whether the step may use the tool, `review`, `roles` and `term` are its
     review point. `provenance` stands for the texts that it was found in, which are not kept.
-    `shape` is the digest of the tool's declaration. The arguments stand in the accepted plan.
+    `shape` is the digest of the tool's declaration. `arguments` are None where an accepted plan
+    holds them.
     """
 
     principal: Principal
@@ -69,6 +72,7 @@ class Basis(Record):
     history: History = History()
     provenance: Provenance | None = None
     shape: str | None = None
+    arguments: dict[str, Any] | None = None
 
     def written(self) -> str:
         """Return the row's text, the same for the same basis."""
@@ -81,10 +85,19 @@ class Basis(Record):
 
 
 class Bases:
-    """Keeps bases in the transactions in which the trail is stored; what waits is in memory."""
+    """Keeps bases in the transactions in which the trail is stored; what waits is in memory.
 
-    def __init__(self, trail: Trail, shapes: Mapping[str, ToolShape]) -> None:
+    Args:
+        trail: whose decisions.
+        shapes: of the tools that are decided about.
+        arguments: keep the calls' arguments, too, where no plan holds them.
+    """
+
+    def __init__(
+        self, trail: Trail, shapes: Mapping[str, ToolShape], *, arguments: bool = False
+    ) -> None:
         self._database = trail.database
+        self._arguments = arguments
         self._shapes = {name: shape_digest(shape) for name, shape in shapes.items()}
         self._waiting: dict[tuple[str, str], str] = {}
         trail.beside(self._store)
@@ -92,12 +105,16 @@ class Bases:
     def keep(self, run: str, call: Call, provenance: Provenance | None) -> str:
         """Keep what a decision of a run rested on; return the digest by which it is found.
 
-        It is empty for what cannot be written down: that decision cannot be made again.
+        It is empty for what cannot be written down, and with arguments for what is larger than
+        256 KB: that decision cannot be made again.
         """
-        basis = basis_of(call, provenance, self._shapes.get(call.tool))
+        arguments = call.arguments if self._arguments else None
+        basis = basis_of(call, provenance, self._shapes.get(call.tool), arguments)
         try:
             text = basis.written()
         except ValueError:
+            return ""
+        if self._arguments and len(text) > _LARGEST:
             return ""
         named = _named(text)
         self._waiting[run, named] = text
@@ -117,8 +134,13 @@ class Bases:
             self._waiting.pop(place, None)
 
 
-def basis_of(call: Call, provenance: Provenance | None, shape: str | None) -> Basis:
-    """Return what a decision about a call rests on."""
+def basis_of(
+    call: Call,
+    provenance: Provenance | None,
+    shape: str | None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Basis:
+    """Return what a decision about a call rests on; `arguments` where nothing else holds them."""
     return Basis(
         principal=call.principal,
         step=call.step,
@@ -133,6 +155,7 @@ def basis_of(call: Call, provenance: Provenance | None, shape: str | None) -> Ba
         history=call.history,
         provenance=provenance,
         shape=shape,
+        arguments=None if arguments is None else dict(arguments),
     )
 
 

@@ -1,6 +1,7 @@
 """What other policies would have decided about the calls of the past. Nothing is executed."""
 
 from concertmaster.evaluation.replay.difference import Difference, Replay
+from concertmaster.evaluation.replay.governed import find_setup
 from concertmaster.evaluation.replay.reading import Range, cases, count_erased, count_events
 from concertmaster.evaluation.replay.recorded import Case, WhatIf
 
@@ -13,4 +14,5 @@ __all__ = [
     "cases",
     "count_erased",
     "count_events",
+    "find_setup",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from concertmaster.contracts import Deadline, Principal, Provenance, ToolShape, 
 from concertmaster.contracts.labels import Confidentiality, Label, Trust
 from concertmaster.contracts.provenance import ValueOrigin
 from concertmaster.contracts.spec import ReviewSpec
+from concertmaster.evaluation.replay import governed
 from concertmaster.evaluation.replay.recorded import (
     Again,
     Beyond,
@@ -93,14 +94,14 @@ async def cases(
 
 @dataclass(frozen=True)
 class _Page:
-    """Decisions, and the rows that belong to their runs."""
+    """Decisions, and the rows that belong to their runs. Agents have no plans, and no runs."""
 
     decisions: Sequence[Recorded]
     bases: Mapping[tuple[str, str], Basis]
-    plans: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
     effects: frozenset[tuple[str, int, str]]
-    people: Mapping[str, Principal]
-    origins: Mapping[int, tuple[Label, Provenance | None]]
+    plans: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    people: Mapping[str, Principal] = field(default_factory=dict)
+    origins: Mapping[int, tuple[Label, Provenance | None]] = field(default_factory=dict)
 
 
 def _events(wanted: Range) -> str:
@@ -136,9 +137,13 @@ def _page(
     decisions = [found for event in events if (found := recorded_of(event)) is not None]
     runs = sorted({d.run for d in decisions if d.run})
     old = {d.seq for d in decisions if not d.basis}
+    bases = find_bases(connection, runs) if _has(connection, "decision_bases") else {}
+    if not _has(connection, "plans"):
+        effects = governed.effects(connection, decisions)
+        return rows, _Page(decisions=decisions, bases=bases, effects=effects)
     return rows, _Page(
         decisions=decisions,
-        bases=find_bases(connection, runs) if _has(connection, "decision_bases") else {},
+        bases=bases,
         plans=_plans(connection, runs),
         effects=_effects(connection, runs),
         people=_people(connection, sorted({d.run for d in decisions if d.seq in old})),
@@ -220,7 +225,7 @@ def _ground(
         return Settled("its facts could not be had")
     if recorded.tool not in shapes:
         return Beyond(NO_TOOL)
-    arguments = _arguments(recorded, page)
+    arguments = _arguments(recorded, page, basis)
     if arguments is None:
         return Beyond(NO_ARGUMENTS)
     if basis is None:
@@ -231,9 +236,12 @@ def _ground(
     return Again(_call(recorded, basis, arguments), () if same else (OTHER_SHAPE,))
 
 
-def _arguments(recorded: Recorded, page: _Page) -> Mapping[str, Any] | None:
+def _arguments(recorded: Recorded, page: _Page, basis: Basis | None) -> Mapping[str, Any] | None:
     """Return the arguments that have the recorded digest; an edit made others of them."""
-    for arguments in page.plans.get((recorded.run, recorded.position), ()):
+    kept: list[Mapping[str, Any]] = list(page.plans.get((recorded.run, recorded.position), ()))
+    if basis is not None and basis.arguments is not None:
+        kept.append(basis.arguments)
+    for arguments in kept:
         try:
             if digest({"tool": recorded.tool, "arguments": arguments}) == recorded.call:
                 return arguments

@@ -11,6 +11,7 @@ from concertmaster.policies.call import Call
 from concertmaster.policies.gate import Gate
 
 __all__ = [
+    "GOVERNED",
     "Again",
     "Beyond",
     "Case",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 Kind = Literal["allow", "review", "deny"]
+GOVERNED = "call-"
+"""How the runs of governed agents begin: each is one call, and so has no positions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +108,12 @@ def recorded_of(event: AuditEvent) -> Recorded | None:
     """Return the decision that an event tells of; None if it tells of none.
 
     A call that was refused before the gate was asked (its arguments did not fit, no plan holds
-    it) has no decision.
+    it), or by a person after it, has no decision there.
     """
     data = event.data
     kind, position = data.get("decision"), data.get("position")
+    if position is None and (event.run or "").startswith(GOVERNED) and data.get("call"):
+        position = 0
     if kind not in ("allow", "review", "deny") or not isinstance(position, int):
         return None
     return Recorded(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from concertmaster.contracts import Answer, Approval, AuditEvent, Principal
 from concertmaster.errors import ToolError
+from concertmaster.graphs.langchain import forgetting
 from concertmaster.graphs.langchain.acting import Resolver, acting_of
 from concertmaster.graphs.langchain.asking import Attempts
 from concertmaster.graphs.langchain.background import Background
@@ -23,6 +25,7 @@ from concertmaster.graphs.langchain.passing import Passing, Refused
 from concertmaster.graphs.langchain.proposed import Proposed, messages_of
 from concertmaster.graphs.langchain.reading import Reader, Words
 from concertmaster.graphs.langchain.results import refusal
+from concertmaster.graphs.langchain.setups import Setup
 from concertmaster.graphs.langchain.stores import Stores, open_stores
 from concertmaster.policies.engine import PolicyEngine
 from concertmaster.policies.gate import Gate
@@ -96,9 +99,9 @@ class Governance:
             policies: a folder of `*.cedar` files; None denies everything.
             tools: what the agent may call: declared tools, LangChain tools, functions. One that
                 is not declared is irreversible, untrusted and restricted.
-            home: a directory for the journal, the approvals and the trail. Without one they are
-                kept in memory, and a call that waits for people is asked about anew after a
-                restart.
+            home: a directory for the journal, the approvals, the trail and what decisions rested
+                on, arguments included. Without one they are kept in memory, and a call that waits
+                for people is asked about anew after a restart.
             name: what policies see as `context.workspace`, and whose trail it is.
             words: gives what the principal said; without it, messages of the graph's state count
                 as their words, which whoever writes that state can make up.
@@ -112,7 +115,8 @@ class Governance:
         toolbox = toolbox_of(tools)
         shapes = toolbox.shapes()
         engine = PolicyEngine.load(None if policies is None else Path(policies), shapes)
-        stores = open_stores(None if home is None else Path(home), name)
+        setup = Setup(name=name, policies=engine.policies, shapes=shapes)
+        stores = open_stores(None if home is None else Path(home), setup)
         return cls(Gate(engine, shapes, name), toolbox, stores, words=words, resolve=resolve)
 
     def wrap_tool_call(
@@ -220,6 +224,27 @@ class Governance:
     async def _events(self, thread: str | None) -> list[AuditEvent]:
         await self._stores.trail.flush()
         return await self._stores.trail.events(thread=thread)
+
+    def forget(self, thread: str, *, by: Principal, why: str) -> int:
+        """Erase what is kept of a thread; return how many events of the trail lost their content.
+
+        The trail still verifies, and a call that took effect is still not made again. The
+        program has to see that `by` may do this, that nothing runs on the thread meanwhile, and
+        to erase what the graph's own checkpointer holds.
+
+        Raises:
+            RequestError: the reason is missing, or names the thread or its people; it is kept.
+        """
+        work = forgetting.forget(self._stores.trail, thread, by=by.id, why=why)
+        return self.background.wait(work)
+
+    def prune(self, older_than: timedelta) -> tuple[str, ...]:
+        """Forget the threads on which nothing happened for so long; return their ids.
+
+        A thread stays while an approval waits on it, or while it is not known whether a call took
+        effect.
+        """
+        return self.background.wait(forgetting.prune(self._stores.trail, older_than))
 
     def close(self) -> None:
         """Close the stores; calls that come later are refused with an error."""

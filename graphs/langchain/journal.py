@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal
 
 from concertmaster.contracts import History, Past, now
@@ -23,8 +25,13 @@ __all__ = [
     "answer",
     "ask",
     "before",
+    "blank",
+    "hashed",
+    "key_of",
     "questions",
     "row",
+    "took_effect",
+    "unsettled",
     "write",
 ]
 
@@ -79,6 +86,16 @@ class Question:
     position: int
     approval: str
     answered: bool
+
+
+def hashed(*parts: str | None) -> str:
+    """Return one name for several parts."""
+    return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def key_of(position: str, call: str) -> str:
+    """Return the key of a call: of its place in its thread, and the digest of what would run."""
+    return hashed(position, call)
 
 
 def row(connection: sqlite3.Connection, key: str) -> Row | None:
@@ -180,3 +197,41 @@ def answer(connection: sqlite3.Connection, task: str, position: int) -> bool:
         (task, position),
     )
     return done.rowcount == 1
+
+
+def took_effect(connection: sqlite3.Connection, keys: Iterable[str]) -> frozenset[str]:
+    """Return the keys of calls with an effect that were begun and are not known to have failed."""
+    rows = connection.execute(
+        "SELECT key FROM governed_calls WHERE consequential = 1"
+        " AND outcome IN ('begun', 'done', 'in_doubt')"
+        " AND key IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(keys)),),
+    )
+    return frozenset(r["key"] for r in rows)
+
+
+def blank(connection: sqlite3.Connection, thread: str, approvals: Iterable[str]) -> None:
+    """Take away what tells of a thread; that a call was made stays under its key.
+
+    Args:
+        connection: of the transaction.
+        thread: its id.
+        approvals: the ids of those that were asked for on it.
+    """
+    connection.execute(
+        "DELETE FROM governed_questions WHERE approval IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(approvals)),),
+    )
+    connection.execute(
+        "UPDATE governed_calls SET thread = '', turn = '', result = NULL WHERE thread = ?",
+        (thread,),
+    )
+
+
+def unsettled(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the threads with a call of which it is not known whether it took effect."""
+    rows = connection.execute(
+        "SELECT DISTINCT thread FROM governed_calls"
+        " WHERE consequential = 1 AND outcome IN ('begun', 'paused', 'in_doubt')"
+    )
+    return frozenset(r["thread"] for r in rows)

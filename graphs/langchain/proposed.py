@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from concertmaster.contracts import new_id
 from concertmaster.graphs.langchain.acting import Acting
+from concertmaster.graphs.langchain.journal import hashed, key_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -87,15 +86,11 @@ class Proposed:
     def position(self) -> str:
         """The name of the call's place in its thread, whatever its arguments are."""
         who = self.acting.principal.id
-        return "call-" + _hash(self.place, self.origin, self.call_id, who)[:32]
+        return "call-" + hashed(self.place, self.origin, self.call_id, who)[:32]
 
     def key(self, call: str) -> str:
         """Return the name of exactly this call: its place, its principal and its digest."""
-        return _hash(self.position, call)
-
-
-def _hash(*parts: str | None) -> str:
-    return sha256(json.dumps(parts).encode()).hexdigest()
+        return key_of(self.position, call)
 
 
 def _proposes(message: AIMessage, call_id: str | None) -> bool:

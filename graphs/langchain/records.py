@@ -98,10 +98,11 @@ class Records:
         known = self._known(connection, passing)
         if known is not None:
             return Settled(known)
-        decision = self._gate.decide(self._call(connection, passing, facts))
+        decision = self._decide(connection, passing, facts)
+        self._decided(passing, decision, approval)
         if isinstance(decision, Review) and approval and satisfies(approval, decision):
             decision = Allow(**decision.model_dump(exclude={"kind", "needs", "deadline"}))
-        self._begin(connection, passing, decision, approval)
+        self._begin(connection, passing, decision)
         task = passing.proposed.task
         return Settled(decision, journal.questions(connection, task) if task else ())
 
@@ -120,6 +121,14 @@ class Records:
             return Replayed(there.result)
         unsure = there.consequential and there.outcome in ("begun", "in_doubt")
         return InDoubt() if unsure and not passing.tool.idempotent else None
+
+    def _decide(self, connection: sqlite3.Connection, passing: Passing, facts: Facts) -> Decision:
+        call, bases = self._call(connection, passing, facts), self._stores.bases
+        decision = self._gate.decide(call)
+        if bases is None:
+            return decision
+        basis = bases.keep(passing.proposed.position, call, decision.provenance)
+        return decision.model_copy(update={"basis": basis})
 
     def _call(self, connection: sqlite3.Connection, passing: Passing, facts: Facts) -> Call:
         place, turn = passing.proposed.place, passing.proposed.turn
@@ -144,10 +153,8 @@ class Records:
         connection: sqlite3.Connection,
         passing: Passing,
         decision: Decision,
-        approval: Approval | None,
     ) -> None:
         tool = passing.tool
-        self._decided(passing, decision, approval)
         if isinstance(decision, Deny):
             journal.write(connection, passing.row("refused"))
         if not isinstance(decision, Allow):
@@ -215,6 +222,8 @@ class Records:
         decision: Decision,
         approval: Approval | None,
     ) -> None:
+        needs = decision.needs if isinstance(decision, Review) else ()
+        duties = () if isinstance(decision, Deny) else decision.duties
         self._tell(
             passing.proposed,
             "tool.refused" if isinstance(decision, Deny) else "policy.decided",
@@ -225,6 +234,9 @@ class Records:
             policies=list(decision.policies),
             bundle=decision.bundle,
             approval=approval.id if approval else None,
+            basis=decision.basis,
+            needs=[need.model_dump() for need in needs],
+            duties=[duty.model_dump() for duty in duties],
         )
 
     def _keep(self, connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Where a governance keeps what must outlast a call: journal, approvals, trail."""
+"""Where a governance keeps what must outlast a call: journal, approvals, trail, grounds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from concertmaster import audit
 from concertmaster.audit import Trail
 from concertmaster.errors import HomeReadOnly
-from concertmaster.graphs.langchain import journal
-from concertmaster.policies import approvals
+from concertmaster.graphs.langchain import journal, setups
+from concertmaster.graphs.langchain.setups import Setup
+from concertmaster.policies import approvals, bases
 from concertmaster.policies.approvals import Approvals
+from concertmaster.policies.bases import Bases
 from concertmaster.policies.redaction import Redaction
 from concertmaster.storage import Database
 
@@ -59,12 +61,16 @@ class _InMemory(Database):
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:
-    """The stores of one governance; they share a database."""
+    """The stores of one governance; they share a database.
+
+    `bases` keeps what decisions rest on, None where nobody could ask for it later.
+    """
 
     database: Database
     trail: Trail
     approvals: Approvals
     data_dir: Path
+    bases: Bases | None = None
 
     @property
     def durable(self) -> bool:
@@ -93,13 +99,23 @@ class Stores:
             raise
 
 
-def open_stores(home: Path | None, workspace: str) -> Stores:
+def open_stores(home: Path | None, setup: Setup) -> Stores:
     """Open the stores in a home directory, or in memory, where they end with the process.
+
+    Args:
+        home: the directory; None for memory.
+        setup: whose stores; a home notes it, so that its calls can be decided again.
 
     Raises:
         HomeReadOnly, HomeVersion, StorageError: the home cannot be used.
     """
-    migrations = (*audit.MIGRATIONS, *approvals.MIGRATIONS, *journal.MIGRATIONS)
+    migrations = (
+        *audit.MIGRATIONS,
+        *approvals.MIGRATIONS,
+        *journal.MIGRATIONS,
+        *bases.MIGRATIONS,
+        *setups.MIGRATIONS,
+    )
     if home is None:
         database: Database = _InMemory.open(_IN_MEMORY, migrations)
         data = Path(mkdtemp(prefix="governance-"))
@@ -110,7 +126,14 @@ def open_stores(home: Path | None, workspace: str) -> Stores:
         except OSError as error:
             raise HomeReadOnly(f"{home} cannot be made: {error.strerror}") from None
         database = Database.open(home / FILE, migrations)
-    trail = Trail(database, workspace, redact=Redaction().told.clean)
-    return Stores(
-        database=database, trail=trail, approvals=Approvals(database, trail), data_dir=data
+    trail = Trail(database, setup.name, redact=Redaction().told.clean)
+    stores = Stores(
+        database=database,
+        trail=trail,
+        approvals=Approvals(database, trail),
+        data_dir=data,
+        bases=None if home is None else Bases(trail, setup.shapes, arguments=True),
     )
+    if stores.durable:
+        stores.write(lambda c: setups.keep(c, setup))
+    return stores

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from concertmaster.cli.failures import FINDINGS
-from concertmaster.cli.options import HomeDir, Json, WorkspaceDir
+from concertmaster.cli.options import HomeDir, Json
 
 if TYPE_CHECKING:
-    from concertmaster.evaluation.replay import Difference, Range, WhatIf
-    from concertmaster.graphs.workspace import Workspace
-    from concertmaster.storage import Database
+    from concertmaster.cli.policy_replay_sources import Past
+    from concertmaster.evaluation.replay import Difference, Range
 
 __all__ = ["EXAMPLE", "Looked", "replay"]
 
@@ -39,7 +38,13 @@ class Looked:
 
 
 def replay(
-    workspace: WorkspaceDir,
+    workspace: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[WORKSPACE]",
+            help="Whose calls; without it, those of the governed agent whose home --home is.",
+        ),
+    ] = None,
     *,
     policies: Annotated[
         Path,
@@ -56,6 +61,10 @@ def replay(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many decisions, the latest ones.")
     ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which one, of a home that several agents share."),
+    ] = None,
     home: HomeDir = None,
     as_json: Json = False,
 ) -> None:
@@ -63,24 +72,22 @@ def replay(
 
     Tells which calls would have been stopped, let through or sent to people, by rule, tool and
     principal, and how many decisions cannot be made again. Exits with 1 if a call would have gone
-    otherwise, or if a decision under the workspace's own policies does not come out as recorded.
+    otherwise, or if a decision under the present policies does not come out as recorded.
     """
     from concertmaster.cli.console import print_json
     from concertmaster.cli.moments import moment
-    from concertmaster.cli.places import chosen_homes
     from concertmaster.cli.policy_replay_shown import plain, show
+    from concertmaster.cli.policy_replay_sources import past_of
     from concertmaster.evaluation.replay import Range
-    from concertmaster.graphs.workspace import Workspace
 
-    place = chosen_homes(home, workspace)[0]
-    read = Workspace.load(workspace)
+    past = past_of(workspace, home, agent)
     wanted = Range(
-        workspace=read.name,
+        workspace=past.name,
         since=moment(since, "--since") if since else "",
         until=moment(until, "--until") if until else "~",
         limit=limit,
     )
-    looked = asyncio.run(_look(place, read, policies.expanduser(), wanted))
+    looked = asyncio.run(_look(past, policies.expanduser(), wanted))
     if as_json:
         print_json(plain(looked))
     else:
@@ -89,51 +96,35 @@ def replay(
     raise typer.Exit(FINDINGS if found.changed or found.mismatched else 0)
 
 
-async def _look(home: Path, read: Workspace, policies: Path, wanted: Range) -> Looked:
-    from concertmaster.errors import PolicyError
-    from concertmaster.evaluation.replay import WhatIf, count_erased
-    from concertmaster.orchestrator.home import DATABASE
+async def _look(past: Past, policies: Path, wanted: Range) -> Looked:
+    from rich.progress import Progress
+
+    from concertmaster.cli.console import err
+    from concertmaster.evaluation.replay import Replay, WhatIf, cases, count_erased, count_events
     from concertmaster.policies.engine import PolicyEngine
     from concertmaster.storage import Database
 
-    shapes = read.toolbox.shapes()
-    other = WhatIf(PolicyEngine.load(policies, shapes), shapes, read.name)
-    own, unsound = None, None
+    other = WhatIf(PolicyEngine.load(policies, past.shapes), past.shapes, past.name)
+    own = WhatIf(past.own, past.shapes, past.name) if past.own else None
+    replay = Replay(other, own)
+    console = err()
+    database = Database.open(past.database, read_only=True)
     try:
-        own = WhatIf(PolicyEngine.load(read.policies, shapes), shapes, read.name)
-    except PolicyError as error:
-        unsound = error.message.splitlines()[0]
-    database = Database.open(home / DATABASE, read_only=True)
-    try:
-        found = await _replayed(database, wanted, read, other, own)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("deciding again", total=await count_events(database, wanted))
+            async for case in cases(database, wanted, past.shapes):
+                replay.take(case)
+                bar.advance(task)
         erased = await count_erased(database, wanted)
     finally:
         database.close()
     return Looked(
-        home=home,
+        home=past.home,
         wanted=wanted,
         policies=policies,
         bundle=other.bundle,
         own=own.bundle if own else None,
-        unsound=unsound,
-        difference=found,
+        unsound=past.unsound,
+        difference=replay.result(),
         erased=erased,
     )
-
-
-async def _replayed(
-    database: Database, wanted: Range, workspace: Workspace, other: WhatIf, own: WhatIf | None
-) -> Difference:
-    from rich.progress import Progress
-
-    from concertmaster.cli.console import err
-    from concertmaster.evaluation.replay import Replay, cases, count_events
-
-    replay = Replay(other, own)
-    console = err()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("deciding again", total=await count_events(database, wanted))
-        async for case in cases(database, wanted, workspace.toolbox.shapes()):
-            replay.take(case)
-            bar.advance(task)
-    return replay.result()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.cli.console import note, put, safe, styled
+from concertmaster.evaluation.replay.recorded import GOVERNED
 
 if TYPE_CHECKING:
     from concertmaster.cli.policy_replay import Looked
@@ -54,12 +55,17 @@ def _examples(listed: Sequence[Changed]) -> None:
     for call in listed[:_EXAMPLES]:
         took = "; it took effect" if call.effect else ""
         put(
-            f"  {safe(call.run)} call {call.position + 1}: {safe(call.tool)} for"
+            f"  {_place(call.run, call.position)}: {safe(call.tool)} for"
             f" {safe(call.principal)} {_WAS[call.before.kind]} ({_rules(call.before)}),"
             f" now {_now(call.after)} ({_rules(call.after)}){took}"
         )
     if len(listed) > _EXAMPLES:
         put(f"  … and {len(listed) - _EXAMPLES} more; --json lists all")
+
+
+def _place(run: str, position: int) -> str:
+    """Name a call: by its place in its run's plan, or by itself where an agent made it."""
+    return safe(run) if run.startswith(GOVERNED) else f"{safe(run)} call {position + 1}"
 
 
 def _now(verdict: Verdict) -> str:
@@ -109,19 +115,19 @@ def _limits(looked: Looked) -> None:
 def _self_check(looked: Looked) -> None:
     found = looked.difference
     if looked.own is None:
-        note(f"the workspace's own policies are not sound, so there is no check: {looked.unsound}")
+        note(f"the policies of today are not sound, so there is no check: {looked.unsound}")
     elif not found.checked:
-        put("  check: none of these decisions was made under the workspace's present policies")
+        put("  check: none of these decisions was made under the present policies")
     elif not found.mismatched:
         put(
-            f"  check: {_number(found.checked, 'decision')} made under the workspace's present"
+            f"  check: {_number(found.checked, 'decision')} made under the present"
             " policies, all reproduced"
         )
     else:
-        some = ", ".join(f"{safe(r.run)} call {r.position + 1}" for r in found.mismatched[:3])
+        some = ", ".join(_place(r.run, r.position) for r in found.mismatched[:3])
         wrong = (
             f"  check: {len(found.mismatched)} of {_number(found.checked, 'decision')} made under"
-            f" the workspace's present policies do not come out as recorded: {some}"
+            f" the present policies do not come out as recorded: {some}"
         )
         put(styled(wrong, "red"))
 

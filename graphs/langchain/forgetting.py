@@ -11,16 +11,18 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from concertmaster.audit import Trail
 from concertmaster.audit.erasing import erase_events
 from concertmaster.contracts import now, plain_text
 from concertmaster.errors import RequestError, StorageError
 from concertmaster.graphs.langchain import journal
+from concertmaster.graphs.langchain.stores import FILE, MIGRATIONS
 from concertmaster.policies.bases import forget_bases
 from concertmaster.storage import Database
 
-__all__ = ["RETENTION", "forget", "prune", "purge"]
+__all__ = ["RETENTION", "forget", "forget_in", "prune", "purge"]
 
 RETENTION = "retention"
 """Who erases by age."""
@@ -52,6 +54,30 @@ async def forget(trail: Trail, thread: str, *, by: str, why: str) -> int:
     erased: int = await trail.database.write(work)
     await purge(trail.database)
     return erased
+
+
+async def forget_in(home: Path, thread: str, *, by: str, why: str) -> int:
+    """Erase a thread in a home that is not open here; see `forget`.
+
+    Raises:
+        RequestError: as `forget`, or the home has no such thread.
+        HomeReadOnly, HomeVersion, StorageError: the home cannot be written; nothing was erased.
+    """
+    database = Database.open(home / FILE, MIGRATIONS)
+    try:
+        rows = await database.read(
+            lambda c: c.execute(
+                "SELECT DISTINCT workspace FROM audit_events WHERE thread = ?", (thread,)
+            ).fetchall()
+        )
+        if not rows:
+            raise RequestError(
+                f"there is no thread {thread[:60]!r} in {home}",
+                hint="it may have been erased before; a thread's id is the one of its graph",
+            )
+        return await forget(Trail(database, rows[0]["workspace"]), thread, by=by, why=why)
+    finally:
+        database.close()
 
 
 async def prune(trail: Trail, older_than: timedelta) -> tuple[str, ...]:

@@ -22,10 +22,17 @@ from concertmaster.policies.bases import Bases
 from concertmaster.policies.redaction import Redaction
 from concertmaster.storage import Database
 
-__all__ = ["FILE", "Stores", "open_stores"]
+__all__ = ["FILE", "MIGRATIONS", "Stores", "open_stores"]
 
 FILE = "governance.db"
 """The database in the home directory."""
+MIGRATIONS = (
+    *audit.MIGRATIONS,
+    *approvals.MIGRATIONS,
+    *journal.MIGRATIONS,
+    *bases.MIGRATIONS,
+    *setups.MIGRATIONS,
+)
 
 T = TypeVar("T")
 
@@ -109,15 +116,8 @@ def open_stores(home: Path | None, setup: Setup) -> Stores:
     Raises:
         HomeReadOnly, HomeVersion, StorageError: the home cannot be used.
     """
-    migrations = (
-        *audit.MIGRATIONS,
-        *approvals.MIGRATIONS,
-        *journal.MIGRATIONS,
-        *bases.MIGRATIONS,
-        *setups.MIGRATIONS,
-    )
     if home is None:
-        database: Database = _InMemory.open(_IN_MEMORY, migrations)
+        database: Database = _InMemory.open(_IN_MEMORY, MIGRATIONS)
         data = Path(mkdtemp(prefix="governance-"))
     else:
         data = home / "data"
@@ -125,7 +125,7 @@ def open_stores(home: Path | None, setup: Setup) -> Stores:
             data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HomeReadOnly(f"{home} cannot be made: {error.strerror}") from None
-        database = Database.open(home / FILE, migrations)
+        database = Database.open(home / FILE, MIGRATIONS)
     trail = Trail(database, setup.name, redact=Redaction().told.clean)
     stores = Stores(
         database=database,

@@ -213,6 +213,17 @@ def test_an_erased_thread_does_not_contribute_any_more(recorded, replay, strict,
     assert "stopped" not in found["changes"]
 
 
+def test_a_thread_of_an_agent_is_erased_from_the_command_line(recorded, replay, strict, cli, ask):
+    erase = ("audit", "erase", "--home", recorded, "--as", "li", "--why", "request 4711")
+    told, code = ask(*erase, "t-4")
+    assert (told["thread"], code) == ("t-4", 0)
+    found, _ = replay(strict)
+    assert told["events"] > found["decisions"]["erased"] == 4
+    again = cli(*erase, "t-4")
+    assert again.exit_code != 0
+    assert "there is no thread 't-4'" in again.stderr
+
+
 def test_decisions_of_a_release_that_kept_nothing_are_counted_not_guessed(recorded, replay, own):
     change(recorded, "DROP TRIGGER audit_events_no_update")
     change(

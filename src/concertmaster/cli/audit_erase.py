@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,9 @@ def erase(
 ) -> None:
     """Erase a thread everywhere in its home, for good. What remains names nobody.
 
-    Its owner may do this, or somebody with the role of the workflow's owner. What tools keep in
-    files of their own, backups, exports and logs are not touched.
+    Its owner may do this, or somebody with the role of the workflow's owner; in the home of a
+    governed agent, whoever can write it. What tools keep in files of their own, backups, exports
+    and logs are not touched.
     """
     from dataclasses import asdict
 
@@ -41,6 +43,10 @@ def erase(
     from concertmaster.cli.places import workspace_at
     from concertmaster.cli.timeline import counted
     from concertmaster.orchestrator.forgetting import Forgotten
+
+    if workspace is None and home is not None and _is_agents(home):
+        _of_agent(home, thread, who, why, as_json=as_json)
+        return
 
     async def work() -> Forgotten:
         place = await _place(home, workspace, thread)
@@ -57,6 +63,27 @@ def erase(
     put(f"{thread} is erased: {', '.join(told)}")
     if not done.purged:
         note("another program reads the database: run this again once it is closed, to clear away")
+
+
+def _is_agents(home: Path) -> bool:
+    from concertmaster.graphs.langchain.stores import FILE
+
+    return (home.expanduser() / FILE).is_file()
+
+
+def _of_agent(home: Path, thread: str, who: str, why: str, *, as_json: bool) -> None:
+    """Erase a thread of agents that are governed; their graphs' own checkpoints are elsewhere."""
+    from concertmaster.cli.console import print_json, put
+    from concertmaster.cli.desks import run_async
+    from concertmaster.cli.timeline import counted
+    from concertmaster.graphs.langchain.forgetting import forget_in
+
+    work = partial(forget_in, home.expanduser().resolve(), thread, by=who, why=why)
+    events = run_async(work)
+    if as_json:
+        print_json({"thread": thread, "events": events})
+    else:
+        put(f"{thread} is erased: {counted(events, 'event')}")
 
 
 async def _place(home: Path | None, workspace: Path | None, thread: str) -> Path:

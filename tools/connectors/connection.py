@@ -19,7 +19,7 @@ from concertmaster.errors import ConfigError
 if TYPE_CHECKING:
     from mcp import Client
 
-__all__ = ["Place", "connection", "load_sdk", "pins_of"]
+__all__ = ["Place", "connection", "load_sdk", "pins_of", "silence"]
 
 _MISSING = "MCP servers need the official SDK, which is not installed"
 _PAGES = 20
@@ -68,10 +68,14 @@ def load_sdk() -> Any:
 
 
 @asynccontextmanager
-async def connection(place: Place) -> AsyncIterator[Client]:
+async def connection(place: Place, *, listens: bool = True) -> AsyncIterator[Client]:
     """Connect and, at the end, disconnect; a process that was started for it is stopped.
 
     The server may answer. It is offered nothing else: no model to sample, no folder, nobody to ask.
+
+    Args:
+        place: where it is.
+        listens: by HTTP, let it say something unasked as well.
 
     Raises:
         ConfigError: the SDK is not installed.
@@ -82,9 +86,9 @@ async def connection(place: Place) -> AsyncIterator[Client]:
     about = mcp.types.Implementation(
         name="concertmaster", version=metadata.version("concertmaster")
     )
-    with _silence():
+    with silence():
         async with contextlib.AsyncExitStack() as stack:
-            transport = await _transport(place, stack)
+            transport = await _transport(place, stack, listens)
             client = mcp.Client(
                 transport,
                 read_timeout_seconds=place.seconds,
@@ -95,8 +99,12 @@ async def connection(place: Place) -> AsyncIterator[Client]:
             yield await stack.enter_async_context(client)
 
 
-async def pins_of(client: Client) -> dict[str, Any]:
-    """Return what a server says of each of its tools, by name; None for a name that it has twice.
+async def pins_of(client: Client, *, only: str | None = None) -> dict[str, Any]:
+    """Return what a server says of its tools, by name; None for a name that it has twice.
+
+    Args:
+        client: the connection.
+        only: the one tool that is asked about; all by default.
 
     Raises:
         ConfigError: it lists more than anybody can look at.
@@ -104,10 +112,13 @@ async def pins_of(client: Client) -> dict[str, Any]:
     from concertmaster.tools.connectors.pins import Pin
 
     found: dict[str, Pin | None] = {}
-    cursor = None
+    cursor, seen = None, 0
     for _ in range(_PAGES):
         page = await client.list_tools(cursor=cursor)
+        seen += len(page.tools)
         for tool in page.tools:
+            if only not in (None, tool.name):
+                continue
             pin = Pin.model_validate(
                 {
                     "title": tool.title,
@@ -122,12 +133,12 @@ async def pins_of(client: Client) -> dict[str, Any]:
         cursor = page.next_cursor
         if not cursor:
             return found
-        if len(found) > _MOST_TOOLS:
+        if seen > _MOST_TOOLS:
             break
     raise ConfigError("it lists more tools than can be looked at")
 
 
-async def _transport(place: Place, stack: contextlib.AsyncExitStack) -> Any:
+async def _transport(place: Place, stack: contextlib.AsyncExitStack, listens: bool) -> Any:
     if place.url is None:
         from mcp import StdioServerParameters
         from mcp.client.stdio import stdio_client
@@ -146,7 +157,7 @@ async def _transport(place: Place, stack: contextlib.AsyncExitStack) -> Any:
 
     from concertmaster.tools.connectors.bounded import bounded_client
 
-    client = bounded_client(place.headers, place.limit, place.seconds)
+    client = bounded_client(place.headers, place.limit, place.seconds, listens=listens)
     return streamable_http_client(
         place.url,
         http_client=await stack.enter_async_context(client),
@@ -170,7 +181,8 @@ _DISCREET = _Discreet()
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
+    """Have the SDK log nothing of what is done within."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_DISCREET)
     token = _quiet.set(True)

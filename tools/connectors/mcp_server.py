@@ -23,6 +23,8 @@ from concertmaster.tools.signature import Described
 __all__ = ["McpServer"]
 
 _LIMIT = 1024 * 1024
+_IDLE = 60.0
+_LONGEST_IDLE = 3600.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -44,6 +46,8 @@ class McpServer:
         command: instead of `url`, what to start: it speaks over its standard input and output.
         env: the variables that the command gets, besides PATH, HOME and the like.
         limit: the bytes that one call may bring.
+        idle: seconds without a call for which a desk keeps a connection to it open. With 0 each
+            call has one of its own, so that a server keeps nothing from one call to the next.
         folder: where `mcp.lock.json` lies and where the command starts; by default the folder of
             the module that makes this object.
 
@@ -60,13 +64,14 @@ class McpServer:
         command: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
         limit: int = _LIMIT,
+        idle: float = _IDLE,
         folder: Path | None = None,
     ) -> None:
         frame = sys._getframe(1)
         self.name = name
         self.url, self.headers = url, dict(headers or {})
         self.command, self.env = tuple(command or ()), dict(env or {})
-        self.limit = limit
+        self.limit, self.idle = limit, float(idle)
         self.folder = folder or Path(frame.f_code.co_filename).resolve().parent
         self.source = (frame.f_code.co_filename, frame.f_lineno)
         self._check(isinstance(command, str))
@@ -186,6 +191,8 @@ class McpServer:
             )
         if not self.name.isidentifier():
             raise ConfigError(f"{self.name!r} cannot be an MCP server's name", hint="as in Python")
+        if not 0 <= self.idle <= _LONGEST_IDLE:
+            raise ConfigError(f"MCP server {self.name}: idle is no number of seconds up to an hour")
         if self.url is not None:
             self._check_url(self.url)
         open_ = secret_fault(self.headers) or secret_fault(self.env)

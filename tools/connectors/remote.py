@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from concertmaster.contracts.schema import misfits
 from concertmaster.errors import ConfigError, ToolError, ToolUncertain
-from concertmaster.tools.connectors.connection import connection, pins_of
+from concertmaster.tools.connectors.allowance import Allowance, allowance
+from concertmaster.tools.connectors.connection import Place, connection, pins_of, silence
 from concertmaster.tools.connectors.credentials import without
 from concertmaster.tools.connectors.pins import Pin
+from concertmaster.tools.connectors.sessions import (
+    OPENING,
+    Session,
+    Sessions,
+    innermost,
+    sessions_of,
+)
 
 if TYPE_CHECKING:
+    from mcp import Client
+
     from concertmaster.tools.connectors.mcp_server import McpServer
 
 __all__ = ["CONTEXT", "RemoteTool"]
@@ -21,6 +32,8 @@ __all__ = ["CONTEXT", "RemoteTool"]
 CONTEXT = "concertmaster_context"
 _REFUSED = frozenset({-32600, -32601, -32602})
 """JSON-RPC's codes for a request that was not carried out: invalid, no such method, arguments."""
+_ANSWERED = frozenset({-32601, -32602})
+"""Those after which a connection is as good as before. The first one also tells that it is over."""
 
 
 _under_way: set[asyncio.Future[Any]] = set()
@@ -34,10 +47,10 @@ def _over(work: asyncio.Future[Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RemoteTool:
-    """A tool of a server as a function. One connection serves one call.
+    """A tool of a server as a function.
 
-    So nothing of one person's call is left for the next one, and what the server says of the tool
-    is compared with what was agreed right before it is used.
+    What the server says of the tool is compared with what was agreed right before each call. Where
+    a desk keeps connections open, its calls share them; elsewhere one connection serves one call.
     """
 
     server: McpServer = field(repr=False)
@@ -59,7 +72,7 @@ class RemoteTool:
         context = given.pop(CONTEXT)
         if self.key is not None:
             given[self.key] = context.idempotency_key
-        work = asyncio.ensure_future(self._made(given))
+        work = asyncio.ensure_future(self._made(given, context.principal.tenant))
         _under_way.add(work)
         work.add_done_callback(_over)
         try:
@@ -68,26 +81,86 @@ class RemoteTool:
             # Only once: cancelled again while it stops a server's process, it would leave that one.
             work.cancel()
 
-    async def _made(self, given: Mapping[str, Any]) -> Any:
+    async def _made(self, given: Mapping[str, Any], tenant: str | None) -> Any:
         begun = False
         try:
             place, secrets = self.server.place(self.seconds)
-            async with connection(place) as client:
-                async with asyncio.timeout(self.seconds / 2):
-                    self._agreed(await pins_of(client))
+            async with self._connected(place, tenant) as client:
                 begun = True
-                answer = await client.call_tool(self.name, dict(given))
-                result = self._result(answer)
+                answer = await client.call_tool(self.name, dict(given), self.seconds)
+            result = self._result(answer)
         except Exception as error:
-            raise self._failure(_innermost(error), begun) from None
+            raise self._failure(innermost(error), begun) from None
         return without(result, secrets)
+
+    @asynccontextmanager
+    async def _connected(self, place: Place, tenant: str | None) -> AsyncIterator[Client]:
+        """Connect to the server, and see to it that the tool is what was agreed."""
+        sessions = sessions_of(self.server)
+        kept = replace(place, seconds=OPENING)
+        if sessions is not None and sessions.session(kept, tenant) is not None:
+            async with self._shared(sessions, kept, tenant) as client:
+                yield client
+            return
+        async with connection(place) as client:
+            async with asyncio.timeout(self.seconds / 2):
+                await self._check(client)
+            yield client
+
+    @asynccontextmanager
+    async def _shared(
+        self, sessions: Sessions, place: Place, tenant: str | None
+    ) -> AsyncIterator[Client]:
+        with silence(), allowance(self.server.limit, self.seconds) as allowed:
+            try:
+                session, client = await self._taken(sessions, place, tenant, allowed)
+                try:
+                    yield client
+                except BaseException as error:
+                    if getattr(error, "code", None) not in _ANSWERED:
+                        # Nobody knows what came of the call, nor what is still to come of it.
+                        session.retire()
+                    raise
+                finally:
+                    session.leave()
+            except ToolError:
+                raise
+            except Exception as error:
+                raise allowed.broke or error from None
+
+    async def _taken(
+        self, sessions: Sessions, place: Place, tenant: str | None, allowed: Allowance
+    ) -> tuple[Session, Client]:
+        """Return a connection on which the tool is what was agreed; the caller leaves it.
+
+        One that was open and does not answer any more is replaced, once: nothing was asked of it
+        but what its tools are. Nothing of a call is ever sent twice.
+        """
+        session = sessions.session(place, tenant)
+        while session is not None:
+            was_open, allowed.broke = session.is_open, None
+            client = await session.take()
+            try:
+                async with asyncio.timeout(self.seconds / 2):
+                    await self._check(client)
+            except BaseException as error:
+                if not isinstance(error, ToolError):
+                    session.retire()
+                session.leave()
+                if not was_open or not _is_gone(error):
+                    raise
+            else:
+                return session, client
+            session = sessions.session(place, tenant)
+        raise ConnectionError("there are too many connections")
 
     @property
     def _told(self) -> str:
         return f"{self.name} of the MCP server {self.server.name}"
 
-    def _agreed(self, offered: Mapping[str, Pin | None]) -> None:
+    async def _check(self, client: Client) -> None:
         """Raise an error unless the server says of the tool what it said when it was pinned."""
+        offered = await pins_of(client, only=self.name)
         if self.pin is None:
             why, hint = "nobody has looked at it yet", "`concertmaster tools pin` shows it"
         elif self.name not in offered:
@@ -168,10 +241,9 @@ def _size(value: Any) -> int:
     return 8
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _is_gone(error: BaseException) -> bool:
+    """Tell whether a connection broke, as opposed to a server that is slow or has changed."""
+    return isinstance(error, Exception) and not isinstance(error, ToolError | TimeoutError)
 
 
 def _kind(error: BaseException) -> str:

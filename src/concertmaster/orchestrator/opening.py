@@ -47,6 +47,7 @@ from concertmaster.policies.spending import MIGRATIONS as SPENDING
 from concertmaster.policies.spending import Spending
 from concertmaster.storage import Database
 from concertmaster.tools.artifacts import Artifacts
+from concertmaster.tools.connectors.keeping import kept_open
 from concertmaster.tools.effects import Carrier
 from concertmaster.tools.journal import MIGRATIONS as JOURNAL
 from concertmaster.tools.journal import Journal
@@ -132,6 +133,7 @@ async def open_desk(
             services = await _services(
                 loaded, place, trail, library, _Options(model, embedder, draft, redaction)
             )
+        await stack.enter_async_context(kept_open(loaded.toolbox.values()))
         people = People(loaded.spec.principals.principals, resolve)
         sessions = Sessions(people.find)
         saver = await stack.enter_async_context(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import runpy
 import sys
 import textwrap
@@ -14,7 +15,7 @@ import concertmaster as cm
 from concertmaster.cli.app import app
 from concertmaster.errors import WorkspaceError
 
-SCRIPT = Path(__file__).with_name("mcp_tracker.py")
+SCRIPT = Path(__file__).with_name("tracker.py")
 TOKEN = "tok-5f0c77e1"
 
 TOOLS = """
@@ -151,7 +152,7 @@ def test_check_names_a_server_that_does_not_start(pinned: Path, state: Path) -> 
     (problem,) = told["problems"]
     assert code == 1
     assert problem["message"].startswith("the MCP server tracker cannot be asked")
-    assert "mcp_tracker.py" in problem["hint"]
+    assert "tracker.py" in problem["hint"]
 
 
 def test_two_tools_of_one_name_are_found(folder: Path) -> None:
@@ -222,3 +223,38 @@ async def test_write_whose_server_dies_ends_with_a_person_not_with_a_second_try(
         assert run.outcome.status == "escalated"
         assert len(issues(state)) == 1
         await asyncio.sleep(0)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        # A zombie that nobody waited for would still be here.
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_desk_keeps_one_connection_and_closes_it_at_its_end(
+    pinned: Path, state: Path, tmp_path: Path
+) -> None:
+    (state / "starts").unlink()
+    tasks = asyncio.all_tasks()
+    async with cm.open(pinned, home=tmp_path / "home") as desk:
+        assert not (state / "starts").exists()
+        for _ in range(2):
+            await desk.run("Anything about chairs in shop", principal="ana")
+        (process,) = map(int, (state / "starts").read_text().split())
+        assert _alive(process)
+    assert not _alive(process)
+    assert asyncio.all_tasks() == tasks
+
+
+def test_desk_without_an_event_loop_of_its_callers_closes_it_too(
+    pinned: Path, state: Path, tmp_path: Path
+) -> None:
+    (state / "starts").unlink()
+    with cm.open_sync(pinned, home=tmp_path / "home") as desk:
+        for _ in range(2):
+            desk.run("Anything about chairs in shop", principal="ana")
+    (process,) = map(int, (state / "starts").read_text().split())
+    assert not _alive(process)

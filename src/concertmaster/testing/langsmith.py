@@ -11,13 +11,14 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from concertmaster.testing.langsmith_records import Malformed, Records
 from concertmaster.testing.langsmith_routes import ROUTES, Given, decoded
+from concertmaster.testing.loopback import Loopback, Quiet
 
 __all__ = ["LangSmithRequest", "LangSmithServer", "langsmith_server"]
 
@@ -63,7 +64,7 @@ class LangSmithServer:
         """Where it listens."""
         if self._http is None:
             raise RuntimeError("the stub is not running; use it with `with`")
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return self._http.url
 
     @property
     def environment(self) -> dict[str, str]:
@@ -153,10 +154,7 @@ class LangSmithServer:
 
     def __enter__(self) -> Self:
         self._http = _HTTP(self)
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
+        self._http.start()
         return self
 
     def __exit__(
@@ -166,31 +164,18 @@ class LangSmithServer:
         traceback: TracebackType | None,
     ) -> None:
         if self._http is not None:
-            self._http.stopping.set()
-            self._http.shutdown()
-            self._http.server_close()
-            self._thread.join()
+            self._http.stop()
 
 
-class _HTTP(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
+class _HTTP(Loopback):
     def __init__(self, stub: LangSmithServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.stub = stub
-        self.stopping = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away early are part of what is tested."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _HTTP
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
 
     def _serve(self) -> None:
         raw = self._body()

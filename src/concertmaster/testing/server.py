@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 
 from concertmaster.testing.flood import pour
+from concertmaster.testing.loopback import Loopback, Quiet
 from concertmaster.testing.script import (
     Answer,
     Calls,
@@ -83,7 +83,6 @@ class OpenAIServer:
         self._script = script
         self._models = models
         self._http: _HTTP | None = None
-        self._thread: threading.Thread | None = None
         self._requests: list[ServedRequest] = []
 
     @property
@@ -91,7 +90,7 @@ class OpenAIServer:
         """Where the server listens."""
         if self._http is None:
             raise RuntimeError("the server is not running; use it with `with`")
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"{self._http.url}/v1"
 
     @property
     def requests(self) -> tuple[ServedRequest, ...]:
@@ -110,10 +109,7 @@ class OpenAIServer:
 
     def __enter__(self) -> Self:
         self._http = _HTTP(self._script, self._models, self._requests)
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
+        self._http.start()
         return self
 
     def __exit__(
@@ -122,11 +118,8 @@ class OpenAIServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._http is not None and self._thread is not None:
-            self._http.stopping.set()
-            self._http.shutdown()
-            self._http.server_close()
-            self._thread.join()
+        if self._http is not None:
+            self._http.stop()
             self._http = None
 
     async def __aenter__(self) -> Self:
@@ -141,35 +134,25 @@ class OpenAIServer:
         self.__exit__(kind, error, traceback)
 
 
-class _HTTP(ThreadingHTTPServer):
+class _HTTP(Loopback):
     """The listening socket and what its handlers share."""
-
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(
         self, script: Script, models: tuple[str, ...] | Flood, requests: list[ServedRequest]
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.script, self.models, self.requests = script, models, requests
-        self.stopping = threading.Event()
         self.poured = 0
 
     def count(self, size: int) -> None:
         """Count what is poured."""
         self.poured += size
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away early are part of what is tested."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     """One connection with one request."""
 
     server: _HTTP
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
 
     def do_GET(self) -> None:
         """Serve the list of models."""

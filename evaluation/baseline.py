@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from concertmaster.contracts import Record
+from concertmaster.contracts.base import first_fault
 from concertmaster.errors import ConfigError
 from concertmaster.evaluation.evaluators import EVALUATORS, Judged
 from concertmaster.evaluation.offline import Evaluation
@@ -131,10 +132,8 @@ def read_baseline(file: Path) -> Baseline:
             f"{file} cannot be read: {error.strerror}", hint="--save-baseline FILE makes one"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigError(
-            f"{file} is no baseline: {place}: {first['msg']}",
+            f"{file} is no baseline: {first_fault(error, 'the file')}",
             hint="--save-baseline FILE makes a new one",
         ) from None
 

@@ -199,34 +199,32 @@ def wording(case: Case, recorded: Recorded) -> Score:
 
 def cost(case: Case, recorded: Recorded) -> Score:
     """What the case cost in USD; fails over a message's `max_cost`."""
-    over = [
-        f"{place}cost {turn.cost:.4f} USD, more than {expected.max_cost:.4f}"
-        for place, expected, turn in _turns(case, recorded)
-        if turn and expected.max_cost is not None and turn.cost > expected.max_cost
-    ]
-    limited = any(said.expected.max_cost is not None for said in case.turns)
-    return _measure("cost", recorded.cost, over, limited=limited, unit="USD")
+    score = Score(key="cost", score=recorded.cost, unit="USD")
+    told = "cost {:.4f} USD, more than {:.4f}"
+    return _limited(score, case, recorded, lambda e, turn: (turn.cost, e.max_cost), told)
 
 
 def latency(case: Case, recorded: Recorded) -> Score:
     """How many seconds the workflow worked on the case; fails over `max_seconds`."""
-    over = [
-        f"{place}took {turn.seconds:.2f} s, more than {expected.max_seconds:.2f}"
-        for place, expected, turn in _turns(case, recorded)
-        if turn and expected.max_seconds is not None and turn.seconds > expected.max_seconds
-    ]
-    limited = any(said.expected.max_seconds is not None for said in case.turns)
-    return _measure("latency", recorded.seconds, over, limited=limited, unit="s")
+    score = Score(key="latency", score=recorded.seconds, unit="s")
+    told = "took {:.2f} s, more than {:.2f}"
+    return _limited(score, case, recorded, lambda e, turn: (turn.seconds, e.max_seconds), told)
 
 
-def _measure(key: str, value: float, over: list[str], *, limited: bool, unit: str) -> Score:
-    return Score(
-        key=key,
-        score=value,
-        passed=not over if limited else None,
-        comment="; ".join(over),
-        unit="USD" if unit == "USD" else "s",
-    )
+Spent = Callable[[Expected, RecordedTurn], tuple[float, float | None]]
+
+
+def _limited(score: Score, case: Case, recorded: Recorded, spent: Spent, told: str) -> Score:
+    """Hold what each message took against its limit, if it has one."""
+    over: list[str] = []
+    limited = False
+    for place, expected, turn in _turns(case, recorded):
+        took, most = spent(expected, turn or _NOTHING)
+        limited = limited or most is not None
+        if turn is not None and most is not None and took > most:
+            over.append(place + told.format(took, most))
+    passed = not over if limited else None
+    return score.model_copy(update={"passed": passed, "comment": "; ".join(over)})
 
 
 EVALUATORS: Mapping[str, Evaluator] = MappingProxyType(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import ValidationError
 
+from concertmaster.contracts.base import first_fault
 from concertmaster.errors import ConfigError
 from concertmaster.evaluation.cases import Case
 from concertmaster.evaluation.evaluators import EVALUATORS, Evaluator
@@ -89,10 +90,8 @@ def case_of(inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None, name: 
             {"id": "example", "messages": said, **value, "expected": expected}
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "it"
         raise ConfigError(
-            f"example {name} is no case: {place}: {first['msg']}",
+            f"example {name} is no case: {first_fault(error, 'it')}",
             hint="`concertmaster schema evaluation` tells what inputs and `expected` may hold",
         ) from None
 

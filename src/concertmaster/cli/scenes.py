@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, ValidationError
 
 from concertmaster.contracts import Status
+from concertmaster.contracts.base import first_fault
 from concertmaster.contracts.scripted import ScriptedAnswer
 from concertmaster.contracts.written import Spec
 from concertmaster.errors import WorkspaceError
@@ -104,6 +105,5 @@ def load_scenes(folder: Path) -> tuple[SceneSpec, ...]:
     try:
         return tuple(SceneSpec.model_validate(item) for item in listed)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise WorkspaceError(f"{FILE}:1: {place}: {first['msg']}", hint=_HINT) from None
+        fault = first_fault(error, "a conversation")
+        raise WorkspaceError(f"{FILE}:1: {fault}", hint=_HINT) from None

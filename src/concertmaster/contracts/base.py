@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Record", "canonical", "digest", "new_id", "now", "plain_text"]
+__all__ = ["Record", "canonical", "digest", "first_fault", "new_id", "now", "plain_text"]
 
 
 class Record(BaseModel):
@@ -25,6 +25,17 @@ class Record(BaseModel):
         from concertmaster.contracts.html import shown
 
         return shown(self)
+
+
+def first_fault(error: ValidationError, whole: str) -> str:
+    """Return the place at which a value first does not fit, and why.
+
+    Args:
+        error: what pydantic found.
+        whole: the place's name if the value as a whole is not what it should be.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 def canonical(value: object) -> bytes:

@@ -119,7 +119,7 @@ async def ask_for(
     Raises:
         ModelError: as for `ask`.
     """
-    failure: ModelError = ModelUnavailable(choice.reason)
+    failure: ModelError | None = None
     deadline = time.monotonic() + seconds
     waiting = [(one, False) for one in choice.each()]
     limited: list[tuple[float, Choice]] = []
@@ -134,14 +134,16 @@ async def ask_for(
         except OutOfModels:
             raise
         except ModelError as error:
-            failure = error
+            # What may pass is told before what cannot: it decides whether the step is tried again.
+            if failure is None or failure.kind == "unfit" or error.kind != "unfit":
+                failure = error
             asker.record("model.failed", why=error.message, model=_name(one), kind=error.kind)
             if error.kind == "limited" and not wait:
                 limited.append((error.rest or 0.0, one))
         if not waiting and limited:
             soonest = sorted(limited, key=lambda one: one[0])
             waiting, limited = [(later, True) for _, later in soonest], []
-    raise failure
+    raise failure or ModelUnavailable(choice.reason, kind=choice.kind)
 
 
 def _part(choice: Choice, left: float, *, followed: bool) -> float:
@@ -157,7 +159,7 @@ async def _ask(
     fitted = _fitted(asker, choice, prompt)
     spending = asker.services.spending
     if spending is not None and spending.counts("money") and choice.price is None:
-        raise OutOfMoney(f"{name} has no known price, and money is bounded")
+        raise OutOfMoney(f"{name} has no known price, and money is bounded", kind="unfit")
     async with spend(asker, _estimate(choice, fitted.tokens)) as purse:
         asker.record(
             "model.chosen",
@@ -209,11 +211,11 @@ def _fitted(asker: Payer, choice: Choice, prompt: Prompt) -> Fitted:
         ModelUnavailable: it does not hold the least of it, or may not see it.
     """
     if choice.model is None:
-        raise ModelUnavailable(choice.reason)
+        raise ModelUnavailable(choice.reason, kind=choice.kind)
     spec, gauge = choice.model.spec, asker.services.gauge
     fitted = fit(prompt, spec, _output(choice), lambda n: gauge.count(spec.key, n))
     if isinstance(fitted, Unfit):
-        raise ModelUnavailable(f"{spec.name} {fitted.why}")
+        raise ModelUnavailable(f"{spec.name} {fitted.why}", kind="unfit")
     return fitted
 
 

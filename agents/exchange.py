@@ -56,7 +56,7 @@ async def exchange(
     if choice.model is not None:
         why = uncleared(choice.model.spec, known(label))
         if why is not None:
-            raise ModelUnavailable(f"{choice.model.name} {why}")
+            raise ModelUnavailable(f"{choice.model.name} {why}", kind="unfit")
     cleared = choice.model is None or choice.model.spec.clearance >= Confidentiality.restricted
     masking = None if cleared else services.redaction.masking()
     reply = await services.models.complete(

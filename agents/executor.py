@@ -149,6 +149,7 @@ async def _from_model(task: Task) -> dict[str, Any]:
         raise ModelUnavailable(
             f"step {task.step.id!r} has no playbook for this request, and {choice.reason}",
             hint="declare a playbook for the intent, or give a model with --model",
+            kind=choice.kind,
         )
     reply, usage, label = await ask(task, choice, prompt, why="proposed calls")
     spent = {"usage": usage, **composed(task, label)}

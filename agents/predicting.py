@@ -42,7 +42,8 @@ async def predict(task: Task, need: str, given: Mapping[str, Any]) -> Prediction
         listed = "; ".join(f"{name} {why}" for name, why in passed.items())
         why = f"no predictor serves {need}{': ' if listed else ''}{listed}"
         task.record("model.failed", why=why, model=None, kind="predictor")
-        raise ModelUnavailable(why, hint="declare one in models.yaml under predictors")
+        hint = "declare one in models.yaml under predictors"
+        raise ModelUnavailable(why, hint=hint, kind="unfit")
     failure: ModelError = ModelUnavailable(f"no predictor serves {need}")
     for one in fitting:
         try:

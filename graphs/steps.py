@@ -30,7 +30,13 @@ from concertmaster.contracts import (
 )
 from concertmaster.contracts.budget import Measure
 from concertmaster.contracts.spec import StepSpec
-from concertmaster.errors import BudgetReached, ConcertmasterError, ConfigError, HomeFenced
+from concertmaster.errors import (
+    BudgetReached,
+    ConcertmasterError,
+    ConfigError,
+    HomeFenced,
+    ModelError,
+)
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
@@ -110,7 +116,13 @@ class _Failed(Exception):
 
 
 def _retryable(error: Exception) -> bool:
-    return isinstance(error, _Failed) and not isinstance(error.error, ConfigError | BudgetReached)
+    return isinstance(error, _Failed) and not _settled(error.error)
+
+
+def _settled(error: Exception) -> bool:
+    """Tell whether trying again cannot end in another way: no model will fit in a moment either."""
+    unfit = isinstance(error, ModelError) and error.kind == "unfit"
+    return unfit or isinstance(error, ConfigError | BudgetReached)
 
 
 def _finished(task: Task, update: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +164,7 @@ def _failure(task: Task, error: Exception) -> dict[str, Any]:
     why = told(error, step.timeout)
     task.record(
         "step.failed",
-        why=f"{step.id} failed: {why}",
+        why=f"{step.id} failed: {why}{_once(step, error)}",
         error=type(error).__name__,
         code=getattr(error, "code", None),
         fallback=step.fallback,
@@ -162,6 +174,11 @@ def _failure(task: Task, error: Exception) -> dict[str, Any]:
         fallback, owner = error.fallback, error.owner
     failure = StepFailure(step=step.id, why=why, fallback=fallback, owner=owner)
     return {"failed": failure, **_neutral(task, why)}
+
+
+def _once(step: StepSpec, error: Exception) -> str:
+    several = step.retry is not None and step.retry.attempts > 1
+    return "; not tried again, which could not help" if several and _settled(error) else ""
 
 
 def told(error: BaseException, limit: float | None = None) -> str:

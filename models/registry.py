@@ -6,23 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
-from concertmaster.contracts.html import card, rows, short, visible
-from concertmaster.contracts.model import ModelsFile, PriceSpec
+from concertmaster.contracts.model import ModelsFile
 from concertmaster.contracts.steps import ModelNeed
 from concertmaster.errors import ConfigError, ModelError, ModelUnavailable
+from concertmaster.models.choice import Chat, Choice, opened_as
 from concertmaster.models.completion import Opened, Patience, Question, ask
 from concertmaster.models.connect import Connected, connect
 from concertmaster.models.counting import estimate
 from concertmaster.models.lack import lack_of
 from concertmaster.models.limits import Limits, Place
 from concertmaster.models.made import made_by
-from concertmaster.models.prices import price_of
 from concertmaster.models.reply import ModelUsage, Reply, ToolCall
 from concertmaster.models.requirement import Requirement, required
 from concertmaster.models.router import Call, Catalogue, Ranking, rank
@@ -30,7 +28,7 @@ from concertmaster.models.spec import ModelSpec, declared, parse_model
 from concertmaster.models.standing import Standings
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    pass
 
 __all__ = [
     "Call",
@@ -44,69 +42,6 @@ __all__ = [
     "declared",
     "parse_model",
 ]
-
-
-@dataclass(frozen=True)
-class Chat:
-    """A declared chat model; `instance` is a LangChain model that a program gave, if any.
-
-    `missing` says what it lacks to be asked at all, such as a key.
-    """
-
-    spec: ModelSpec
-    instance: BaseChatModel | None = field(default=None, repr=False, compare=False)
-    missing: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What people and the trail call it."""
-        return self.spec.name
-
-    @cached_property
-    def price(self) -> PriceSpec | None:
-        """What it costs, None if nobody knows. Looked up once: price lists are slow to read."""
-        if self.instance is None:
-            return price_of(self.spec)
-        given = _given(self.spec, self.instance)
-        return price_of(self.spec, model=given.model, provider=given.provider)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The model for a need, or None; and why. `others` are asked in order when it fails.
-
-    `output` is how many tokens the answer is expected to have.
-    """
-
-    model: Chat | None
-    reason: str
-    others: tuple[Chat, ...] = ()
-    output: int = 500
-
-    def __repr__(self) -> str:
-        name = self.model.name if self.model else None
-        return f"<Choice {name!r}: {self.reason!r}>"
-
-    def _repr_html_(self) -> str:
-        told = [("reason", short(self.reason))]
-        told += [("then", visible(chat.name)) for chat in self.others]
-        name = visible(self.model.name) if self.model else "no model"
-        return card(f"<b>{name}</b>", rows(told))
-
-    @property
-    def price(self) -> PriceSpec | None:
-        """What the model costs, None if nobody knows."""
-        return self.model.price if self.model else None
-
-    def each(self) -> tuple[Choice, ...]:
-        """Return one choice a model, in the order in which they are asked."""
-        if self.model is None:
-            return ()
-        later = tuple(
-            Choice(chat, f"{chat.name} comes next of those that fit", output=self.output)
-            for chat in self.others
-        )
-        return (Choice(self.model, self.reason, output=self.output), *later)
 
 
 @dataclass(frozen=True)
@@ -201,7 +136,8 @@ class Models:
             return Choice(None, "no model is configured")
         ranking = self.ranking(need, call, known)
         if not ranking.fitting:
-            return Choice(None, ranking.why)
+            awake = self._ranking(need, call, known, self._missing)
+            return Choice(None, ranking.why, again=bool(awake.fitting))
         first, *later = (self._named[one.spec.name] for one in ranking.fitting)
         return Choice(first, ranking.why, tuple(later), need.output)
 
@@ -212,12 +148,21 @@ class Models:
         known: Mapping[str, Any] | None = None,
     ) -> Ranking:
         """Rank the models for a need as they are doing now; see `choose`."""
+        return self._ranking(need, call, known, self._blocked())
+
+    def _ranking(
+        self,
+        need: ModelNeed,
+        call: Call | None,
+        known: Mapping[str, Any] | None,
+        blocked: Mapping[str, str],
+    ) -> Ranking:
         needed = required(need, self.rules, known or {})
         return rank(
             self._catalogue,
             needed,
             call or Call(output=need.output),
-            blocked=self._blocked(),
+            blocked=blocked,
             latencies=self.standings.latencies,
         )
 
@@ -261,7 +206,7 @@ class Models:
                 reached. `kind` says which.
         """
         if choice.model is None:
-            raise ModelUnavailable(choice.reason)
+            raise ModelUnavailable(choice.reason, kind=choice.kind)
         if tools and schema is not None:
             raise ModelError("a model is asked either for tool calls or for structured data")
         question = Question(messages=messages, tools=tuple(tools or ()), schema=schema)
@@ -309,7 +254,7 @@ class Models:
 
     async def _opened(self, chat: Chat, seconds: float) -> Opened:
         if chat.instance is not None:
-            return _given(chat.spec, chat.instance)
+            return opened_as(chat.spec, chat.instance)
         # Connections belong to the event loop on which they were opened.
         here = self._loops.setdefault(asyncio.get_running_loop(), _Connections())
         # A server that does not say what it serves holds up nobody who asks another one.
@@ -384,16 +329,3 @@ def _name_of(model: Any) -> str:
         if isinstance(name, str) and name:
             return name
     return type(model).__name__
-
-
-def _given(spec: ModelSpec, chat: BaseChatModel) -> Opened:
-    about = chat._get_ls_params() if hasattr(chat, "_get_ls_params") else {}
-    own_server = getattr(chat, "openai_api_base", None)
-    return Opened(
-        chat=chat,
-        name=spec.name,
-        model=about.get("ls_model_name"),
-        provider=None if own_server else about.get("ls_provider"),
-        price=spec.price,
-        structured=spec.structured,
-    )

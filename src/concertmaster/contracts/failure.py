@@ -21,6 +21,7 @@ ModelFailure = Literal[
     "too_large",  # a reply larger than is read; it was cut off
     "resting",  # its breaker is open; it was not asked
     "limited",  # its declared rate is reached; it was not asked
+    "unfit",  # no model fits, or this one may not be asked this; nor will it fit in a moment
 ]
 """The kinds of failure."""
 
@@ -32,5 +33,5 @@ AVAILABILITY: frozenset[ModelFailure] = frozenset(
 UNUSABLE: frozenset[ModelFailure] = frozenset({"malformed", "too_large"})
 """Those at which it answered, but with nothing that can be used."""
 
-UNASKED: frozenset[ModelFailure] = frozenset({"resting", "limited"})
+UNASKED: frozenset[ModelFailure] = frozenset({"resting", "limited", "unfit"})
 """Those at which no request was sent."""

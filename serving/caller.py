@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from concertmaster.contracts import Principal
 from concertmaster.errors import ServerBusy
@@ -13,7 +14,7 @@ from concertmaster.models.bucket import Bucket
 from concertmaster.serving.host import Host
 from concertmaster.serving.identity.refusal import refuse
 
-__all__ = ["Rates", "host_of", "signed_in"]
+__all__ = ["Caller", "Rates", "host_of", "signed_in"]
 
 _REMEMBERED = 10_000
 
@@ -58,6 +59,9 @@ async def signed_in(request: Request) -> Principal:
         )
     state.rates.take(principal)
     return principal
+
+
+Caller = Annotated[Principal, Depends(signed_in)]
 
 
 def host_of(request: Request) -> Host:

@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Path
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from concertmaster.contracts import Principal
 from concertmaster.orchestrator.desk import Desk
-from concertmaster.serving.caller import host_of, signed_in
+from concertmaster.serving.caller import Caller, host_of
 from concertmaster.serving.host import Host
 
 __all__ = ["DESCRIBED", "Caller", "Served", "Workflow"]
@@ -21,7 +20,6 @@ DESCRIBED = [
     Depends(APIKeyHeader(name="X-API-Key", scheme_name="api_key", auto_error=False)),
 ]
 
-Caller = Annotated[Principal, Depends(signed_in)]
 Served = Annotated[Host, Depends(host_of)]
 
 

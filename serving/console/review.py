@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
@@ -39,23 +40,13 @@ async def show(request: Request, who: Viewer, workflow: str, id: str) -> Respons
 @router.post("/claim", name="console_claim")
 async def claim(request: Request, sent: Sender, workflow: str, id: str) -> Response:
     """Take an approval on, or keep it longer."""
-    desk, approval = await _one(request, sent.visitor, workflow, id)
-    try:
-        await desk.claim(approval.id, principal=sent.visitor.principal)
-    except ApprovalError as error:
-        return await _again(request, sent.visitor, desk, approval.id, error)
-    return see_other(_back(request, sent, workflow, id))
+    return await _held(request, sent, workflow, id, Desk.claim)
 
 
 @router.post("/release", name="console_release")
 async def release(request: Request, sent: Sender, workflow: str, id: str) -> Response:
     """Let go of it."""
-    desk, approval = await _one(request, sent.visitor, workflow, id)
-    try:
-        await desk.release(approval.id, principal=sent.visitor.principal)
-    except ApprovalError as error:
-        return await _again(request, sent.visitor, desk, approval.id, error)
-    return see_other(_back(request, sent, workflow, id))
+    return await _held(request, sent, workflow, id, Desk.release)
 
 
 @router.post("/edit", name="console_edit")
@@ -91,6 +82,18 @@ async def decide(request: Request, sent: Sender, workflow: str, id: str) -> Resp
     except (ApprovalError, Unreadable, ToolError) as error:
         return await _again(request, sent.visitor, desk, approval.id, error, given=sent.form)
     return see_other(path_of(request, "approval", workflow=workflow, id=id))
+
+
+async def _held(
+    request: Request, sent: Posted, workflow: str, id: str, change: Callable[..., Awaitable[object]]
+) -> Response:
+    """Change who holds an approval, by a method of the desk, and go back to where one was."""
+    desk, approval = await _one(request, sent.visitor, workflow, id)
+    try:
+        await change(desk, approval.id, principal=sent.visitor.principal)
+    except ApprovalError as error:
+        return await _again(request, sent.visitor, desk, approval.id, error)
+    return see_other(_back(request, sent, workflow, id))
 
 
 def _answer(case: Case, kind: str, form: dict[str, str]) -> Answer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from mcp.types import Tool, ToolAnnotations
 
+from concertmaster.contracts.outcome import Status
 from concertmaster.errors import ConfigError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.serving.host import Host
@@ -54,18 +55,7 @@ _RESULT: dict[str, Any] = {
     "properties": {
         "run_id": _TEXT,
         "thread_id": _TEXT,
-        "status": {
-            "enum": [
-                "queued",
-                "running",
-                "awaiting_review",
-                "answered",
-                "escalated",
-                "refused",
-                "failed",
-                "cancelled",
-            ]
-        },
+        "status": {"enum": list(get_args(Status))},
         "text": _TEXT,
         "owner": _MAYBE,
         "citations": {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
-from concertmaster.contracts import Principal
-from concertmaster.serving.caller import host_of, signed_in
+from concertmaster.serving.caller import Caller, host_of
 from concertmaster.serving.openai.refusal import ERRORS, OpenAIRoute
 
 __all__ = ["router"]
@@ -21,17 +20,13 @@ _BEGUN = int(time.time())
 
 
 @router.get("")
-async def list_models(
-    request: Request, who: Annotated[Principal, Depends(signed_in)]
-) -> dict[str, Any]:
+async def list_models(request: Request, who: Caller) -> dict[str, Any]:
     """List the workflows as models."""
     return {"object": "list", "data": [_model(name) for name in host_of(request).names]}
 
 
 @router.get("/{model:path}")
-async def get_model(
-    request: Request, model: str, who: Annotated[Principal, Depends(signed_in)]
-) -> dict[str, Any]:
+async def get_model(request: Request, model: str, who: Caller) -> dict[str, Any]:
     """Return one workflow as a model."""
     return _model(host_of(request).desk(model).name)
 

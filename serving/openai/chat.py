@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from concertmaster.contracts import Approval, Principal
@@ -14,7 +14,7 @@ from concertmaster.contracts.events import RunEnded, TextDelta
 from concertmaster.errors import ConcertmasterError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.run import Run
-from concertmaster.serving.caller import host_of, signed_in
+from concertmaster.serving.caller import Caller, host_of
 from concertmaster.serving.host import Host
 from concertmaster.serving.openai.asked import last_message
 from concertmaster.serving.openai.completion import Completion
@@ -43,7 +43,7 @@ router = APIRouter(
 async def create_completion(
     request: Request,
     wanted: ChatRequest,
-    who: Annotated[Principal, Depends(signed_in)],
+    who: Caller,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Answer the last message of the user; everything else in `messages` is left out.
@@ -73,9 +73,7 @@ async def create_completion(
 
 
 @router.get("/{completion_id}")
-async def get_completion(
-    request: Request, completion_id: str, who: Annotated[Principal, Depends(signed_in)]
-) -> dict[str, Any]:
+async def get_completion(request: Request, completion_id: str, who: Caller) -> dict[str, Any]:
     """Return a completion as its run now stands, also after a decision elsewhere."""
     desk, record = await run_in(host_of(request), who, run_of_completion(completion_id))
     completion = await _completion(desk, who, record.id)

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from concertmaster.contracts import Principal
 from concertmaster.errors import ConcertmasterError
-from concertmaster.serving.caller import host_of, signed_in
+from concertmaster.serving.caller import Caller, host_of
 from concertmaster.serving.host import Host
 from concertmaster.serving.openai.asked import Decided, asked_in
 from concertmaster.serving.openai.deciding import decide
@@ -34,7 +34,7 @@ router = APIRouter(
 async def create_response(
     request: Request,
     wanted: ResponseRequest,
-    who: Annotated[Principal, Depends(signed_in)],
+    who: Caller,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Answer the last message of the input, or decide the approvals in it.
@@ -62,7 +62,7 @@ async def create_response(
 async def get_response(
     request: Request,
     response_id: str,
-    who: Annotated[Principal, Depends(signed_in)],
+    who: Caller,
     stream: bool = False,
     starting_after: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
@@ -79,9 +79,7 @@ async def get_response(
 
 
 @router.post("/{response_id}/cancel")
-async def cancel_response(
-    request: Request, response_id: str, who: Annotated[Principal, Depends(signed_in)]
-) -> Response:
+async def cancel_response(request: Request, response_id: str, who: Caller) -> Response:
     """Call off a run of one's own; what was done stays done."""
     name = ResponseName.read(response_id)
     desk, record = await own_run_in(host_of(request), who, name.run)

@@ -21,6 +21,7 @@ __all__ = [
     "fresh_id",
     "insert",
     "overdue",
+    "read",
     "replace",
     "waiting_runs",
 ]
@@ -55,9 +56,50 @@ CREATE INDEX approvals_by_due ON approvals (workspace, due)
 WHERE status = 'pending' AND due IS NOT NULL
 """
 
+# Who may look at an approval as one of those who decide it: the roles that it needs, or needed
+# before it was escalated, and who has answered. Triggers keep it, so that it follows the record
+# whoever writes that. What is asked for page by page has an index in the order of its pages.
+_READS = """
+    SELECT {0}.id AS approval, 'role:' || json_extract({0}.record, n.fullkey || '.role') AS reader
+    FROM {1} json_each({0}.record, '$.needs') n
+    UNION SELECT {0}.id, 'role:' || json_extract({0}.record, n.fullkey || '.role')
+    FROM {1} json_each({0}.record, '$.instead_of') n
+    UNION SELECT {0}.id, 'person:' || json_extract({0}.record, n.fullkey || '.by')
+    FROM {1} json_each({0}.record, '$.votes') n
+"""
+_ENTER = f"""
+    INSERT INTO approval_readers (approval, reader)
+    SELECT approval, reader FROM ({_READS}) WHERE reader IS NOT NULL;
+"""
+_READERS = f"""
+CREATE TABLE approval_readers (
+    reader TEXT NOT NULL, approval TEXT NOT NULL, PRIMARY KEY (reader, approval)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approval_readers_by_approval ON approval_readers (approval, reader);
+CREATE TRIGGER approval_readers_new AFTER INSERT ON approvals
+BEGIN {_ENTER.format("new", "")} END;
+CREATE TRIGGER approval_readers_changed AFTER UPDATE ON approvals
+BEGIN
+    DELETE FROM approval_readers WHERE approval IN (old.id, new.id);
+    {_ENTER.format("new", "")}
+END;
+CREATE TRIGGER approval_readers_gone AFTER DELETE ON approvals
+BEGIN DELETE FROM approval_readers WHERE approval = old.id; END;
+{_ENTER.format("a", "approvals a,")}
+ALTER TABLE approvals ADD COLUMN
+    created TEXT GENERATED ALWAYS AS (json_extract(record, '$.created')) VIRTUAL;
+ALTER TABLE approvals ADD COLUMN
+    tool TEXT GENERATED ALWAYS AS (json_extract(record, '$.action.tool')) VIRTUAL;
+CREATE INDEX approvals_in_order ON approvals (workspace, created, id);
+CREATE INDEX approvals_in_order_by_status ON approvals (workspace, status, created, id);
+CREATE INDEX approvals_in_order_by_tool ON approvals (workspace, tool, created, id);
+CREATE INDEX approvals_in_order_by_requester ON approvals (workspace, requester, created, id)
+"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(room="approvals", version=1, sql=_APPROVALS),
     Migration(room="approvals", version=2, sql=_DEADLINES),
+    Migration(room="approvals", version=3, sql=_READERS),
 )
 
 _COLUMNS = frozenset({"id", "run", "thread", "position", "requester", "status"})
@@ -73,7 +115,7 @@ def find(connection: sqlite3.Connection, workspace: str, **wanted: str | int) ->
         f"SELECT id, schema_version, record FROM approvals WHERE {_clauses(wanted)} ORDER BY seq",
         (workspace, *wanted.values()),
     )
-    return [_read(row) for row in rows]
+    return [read(row) for row in rows]
 
 
 def overdue(
@@ -91,7 +133,7 @@ def overdue(
     found = []
     for row in rows:
         with suppress(StorageError):
-            found.append(_read(row))
+            found.append(read(row))
     return found
 
 
@@ -137,7 +179,12 @@ def _text(approval: Approval) -> str:
     return json.dumps(approval.model_dump(), ensure_ascii=True, allow_nan=False)
 
 
-def _read(row: sqlite3.Row) -> Approval:
+def read(row: sqlite3.Row) -> Approval:
+    """Return the approval of a row with `id`, `schema_version` and `record`.
+
+    Raises:
+        StorageError: it is damaged or of another version.
+    """
     if row["schema_version"] != SCHEMA_VERSION:
         raise StorageError(
             f"approval {row['id']} has version {row['schema_version']},"

@@ -6,8 +6,9 @@ What somebody may not see is answered like what does not exist, so that ids cann
 from __future__ import annotations
 
 from concertmaster.contracts import Approval, Principal, RunRecord
-from concertmaster.errors import ApprovalUnknown, UnknownRun
+from concertmaster.errors import UnknownRun
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.queue import Wanted, wanted_by
 from concertmaster.policies.approvals import unknown_approval
 
 __all__ = [
@@ -92,16 +93,11 @@ async def approval_for(desk: Desk, principal: Principal, approval: str) -> Appro
 async def queue_of(
     desk: Desk, principal: Principal, *, status: str | None = "pending"
 ) -> list[Approval]:
-    """Return the approvals that a principal may decide or has decided, the oldest first."""
-    found = []
-    for approval in await desk.approvals(status=status):
-        try:
-            asked = await desk.runs.get(approval.run)
-        except (UnknownRun, ApprovalUnknown):
-            continue
-        if concerns(principal, approval, asked):
-            found.append(approval)
-    return found
+    """Return the approvals that a principal may decide or has decided, the oldest first.
+
+    The database chooses them by the rule of `concerns`.
+    """
+    return await wanted_by(principal, desk, Wanted(status=status))
 
 
 async def seen_pending(desk: Desk, principal: Principal, run: str) -> list[Approval]:

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Path, Query
 
-from concertmaster.contracts import Answer, Approval, Principal, RunRecord
+from concertmaster.contracts import Answer, Approval, Principal
 from concertmaster.contracts.approval import ApprovalStatus
 from concertmaster.errors import ApprovalUnknown, UnknownRun
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.queue import LAST, Place, Wanted, wanted_by
 from concertmaster.policies.approvals import unknown_approval
-from concertmaster.serving.api.pages import Cursor, Limit, Page, cut
+from concertmaster.serving.api.pages import Cursor, Limit, Page, cut, place
 from concertmaster.serving.api.problem import answers
 from concertmaster.serving.api.shapes import ApprovalView, ClaimTime
 from concertmaster.serving.api.signing_in import Caller, Served
@@ -59,22 +60,25 @@ async def list_approvals(
     cursor: Cursor = None,
 ) -> Page[ApprovalView]:
     """List approvals over all workflows, the oldest first."""
-    found = []
-    for desk in host if workflow is None else [host.desk(workflow)]:
-        for approval in await desk.approvals(status=None if status == "any" else status, role=role):
-            if tool not in (None, approval.action.tool):
-                continue
-            if requester not in (None, approval.requester):
-                continue
-            asked = await _asked(desk, who, approval, view)
-            if asked is not None:
-                found.append(approval_view(desk, who, approval, asked))
-    if claimed is not None:
-        found = [each for each in found if bool(each.claims) is claimed]
-    page, more = cut(
-        found, lambda each: (each.created, each.workflow, each.id), limit, cursor, parts=3
+    wanted = Wanted(
+        view=view,
+        status=None if status == "any" else status,
+        role=role,
+        tool=tool,
+        requester=requester,
+        claimed=claimed,
     )
-    return Page(data=page, next=more)
+    before = None if cursor is None else place(cursor, 3)
+    found = [
+        (desk, approval)
+        for desk in (host if workflow is None else [host.desk(workflow)])
+        for approval in await wanted_by(
+            who, desk, wanted, after=_after(before, desk.name), limit=limit + 1
+        )
+    ]
+    page, more = cut(found, _key, limit, cursor, parts=3)
+    seen = [await _seen(desk, who, approval, view) for desk, approval in page]
+    return Page(data=[each for each in seen if each is not None], next=more)
 
 
 @router.get("/approvals/{approval}", operation_id="get_approval", response_model=ApprovalView)
@@ -149,13 +153,33 @@ async def _view(desk: Desk, who: Principal, approval: Approval) -> ApprovalView:
     return approval_view(desk, who, approval, await desk.runs.get(approval.run))
 
 
-async def _asked(desk: Desk, who: Principal, approval: Approval, view: str) -> RunRecord | None:
-    """Return the run of an approval if it belongs to somebody's view of them."""
-    if view == "own" and approval.requester != who.id:
+def _key(found: tuple[Desk, Approval]) -> tuple[str, ...]:
+    desk, approval = found
+    return approval.created, desk.name, approval.id
+
+
+def _after(before: tuple[str, ...] | None, workflow: str) -> Place | None:
+    """Return behind which place the next page begins in a workflow.
+
+    What was asked for at one moment stands in the order of the workflows' names.
+    """
+    if before is None:
         return None
+    created, last, id_ = before
+    if workflow == last:
+        return created, id_
+    return created, LAST if workflow < last else ""
+
+
+async def _seen(desk: Desk, who: Principal, approval: Approval, view: str) -> ApprovalView | None:
+    """Return an approval of a list as somebody sees it; None if it is not for them.
+
+    What is listed was chosen by the database. Nothing is shown because of that alone.
+    """
     try:
         asked = await desk.runs.get(approval.run)
     except UnknownRun:
         return None  # It was erased between two looks.
-    fits = owns(who, asked) if view == "own" else concerns(who, approval, asked)
-    return asked if fits else None
+    own = approval.requester == who.id and owns(who, asked)
+    fits = own if view == "own" else concerns(who, approval, asked)
+    return approval_view(desk, who, approval, asked) if fits else None

@@ -1,10 +1,15 @@
-"""What a log tells of the process: outcomes, waits, rework, bottlenecks, paths. Pure functions."""
+"""What a log tells of the process: outcomes, waits, rework, bottlenecks, paths.
+
+Cases are added up one at a time: what stays in memory are the values of the figures themselves.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from math import ceil
 from typing import Any
@@ -104,31 +109,32 @@ def analyse(log: Log) -> Analysis:
     Seconds of an activity are from its beginning to its end, without what was waited for people
     meanwhile. Where a log has one time an event, they are the seconds since the event before.
     """
-    cases = log.cases
-    timed = [(event, seconds) for case in cases for event, seconds in case.timed()]
-    begun = [case.begun for case in cases if case.begun]
-    ended = [case.ended for case in cases if case.ended]
+    sums = _Sums()
+    for case in log.cases:
+        sums.add(case)
+    steps = sums.seconds
     return Analysis(
         name=log.name,
-        cases=len(cases),
-        events=len(timed),
-        first=min(begun).isoformat() if begun else None,
-        last=max(ended).isoformat() if ended else None,
+        cases=sums.all.cases,
+        events=sums.events,
+        first=sums.first.isoformat() if sums.first else None,
+        last=sums.last.isoformat() if sums.last else None,
         one_time=log.one_time,
-        outcomes=_outcomes(cases),
-        seconds=spread(case.seconds for case in cases),
-        cost=sum(event.cost for event, _ in timed),
-        waits={
-            wait: spread(s for e, s in timed if e.activity == wait)
-            for wait in (PEOPLE, QUEUE)
-            if any(e.activity == wait for e, _ in timed)
+        outcomes=dict(sums.all.outcomes.most_common()),
+        seconds=spread(sums.all.seconds),
+        cost=sum(sums.all.costs) + 0.0 if sums.events else 0,
+        waits={wait: spread(steps[wait]) for wait in (PEOPLE, QUEUE) if wait in steps},
+        rework={
+            "cases_with_repeats": sums.repeated,
+            "repeated_steps": sums.repeats,
+            "retries": sums.retries,
+            "revisions": sums.revisions,
         },
-        rework=_rework(cases),
-        steps=_steps(cases),
-        intents=_groups((case.intent or "(unknown)", case) for case in cases),
-        days=_days(cases),
-        edges=_edges(cases),
-        variants=_variants(cases),
+        steps=_steps(sums),
+        intents=_groups(sums.intents),
+        days=tuple(sorted(_groups(sums.days), key=lambda group: group.name)),
+        edges=_edges(sums.between),
+        variants=_variants(sums.paths, sums.all.cases),
         rejected=log.rejected_count,
     )
 
@@ -153,82 +159,116 @@ def _rank(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
 
 
-def _outcomes(cases: Iterable[Case]) -> dict[str, int]:
-    return dict(Counter(case.outcome or OPEN for case in cases).most_common())
+def _floats() -> array[float]:
+    return array("d")
 
 
-def _rework(cases: Sequence[Case]) -> dict[str, int]:
-    repeats = [len(case.path) - len(set(case.path)) for case in cases]
-    return {
-        "cases_with_repeats": sum(number > 0 for number in repeats),
-        "repeated_steps": sum(repeats),
-        "retries": sum(case.retries for case in cases),
-        "revisions": sum(case.revisions for case in cases),
-    }
+@dataclass
+class _Some:
+    """Some cases added up. Costs of nothing are left out: they change no sum."""
+
+    cases: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: array[float] = field(default_factory=_floats)
+    costs: array[float] = field(default_factory=_floats)
+
+    def add(self, case: Case) -> None:
+        self.cases += 1
+        self.outcomes[case.outcome or OPEN] += 1
+        self.seconds.append(case.seconds)
+        self.costs.extend(event.cost for event in case.events if event.cost)
 
 
-def _steps(cases: Iterable[Case]) -> tuple[Step, ...]:
-    seconds: dict[str, list[float]] = defaultdict(list)
-    costs: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    for case in cases:
-        seen.update(set(case.path))
+@dataclass
+class _Sums:
+    """All cases added up, in the order in which they come: sums of floats depend on it."""
+
+    all: _Some = field(default_factory=_Some)
+    events: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    repeated: int = 0
+    repeats: int = 0
+    retries: int = 0
+    revisions: int = 0
+    seconds: dict[str, array[float]] = field(default_factory=lambda: defaultdict(_floats))
+    costs: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seen: Counter[str] = field(default_factory=Counter)
+    intents: dict[str, _Some] = field(default_factory=lambda: defaultdict(_Some))
+    days: dict[str, _Some] = field(default_factory=lambda: defaultdict(_Some))
+    between: dict[tuple[str, str], array[float]] = field(
+        default_factory=lambda: defaultdict(_floats)
+    )
+    paths: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def add(self, case: Case) -> None:
+        path, begun, ended = case.path, case.begun, case.ended
+        self.all.add(case)
+        self.intents[case.intent or "(unknown)"].add(case)
+        if begun is not None and ended is not None:
+            self.days[begun.date().isoformat()].add(case)
+            self.first = begun if self.first is None else min(self.first, begun)
+            self.last = ended if self.last is None else max(self.last, ended)
+        self.events += len(path)
+        repeats = len(path) - len(set(path))
+        self.repeated += repeats > 0
+        self.repeats += repeats
+        self.retries += case.retries
+        self.revisions += case.revisions
+        self.seen.update(set(path))
+        self.paths[path] += 1
         for event, lasted in case.timed():
-            seconds[event.activity].append(lasted)
-            costs[event.activity] += event.cost  # type: ignore[assignment]
-    everything = sum(map(sum, seconds.values()))
+            self.seconds[event.activity].append(lasted)
+            self.costs[event.activity] += event.cost
+        self._follow(case)
+
+    def _follow(self, case: Case) -> None:
+        """Add what directly follows what, and where the case begins and ends."""
+        events = case.events
+        self.between[START, events[0].activity].append(0.0)
+        self.between[events[-1].activity, END].append(0.0)
+        for one, other in pairwise(events):
+            gap = ((other.begun or other.at) - one.at).total_seconds()
+            self.between[one.activity, other.activity].append(max(0.0, gap))
+
+
+def _steps(sums: _Sums) -> tuple[Step, ...]:
+    everything = sum(map(sum, sums.seconds.values()))
     found = [
         Step(
             activity=name,
-            cases=seen[name],
+            cases=sums.seen[name],
             visits=len(values),
-            repeats=len(values) - seen[name],
+            repeats=len(values) - sums.seen[name],
             seconds=spread(values),
             share=sum(values) / everything if everything else 0.0,
-            cost=float(costs[name]),
+            cost=float(sums.costs[name]),
         )
-        for name, values in seconds.items()
+        for name, values in sums.seconds.items()
     ]
     return tuple(sorted(found, key=lambda step: (-step.seconds.total, step.activity)))
 
 
-def _groups(named: Iterable[tuple[str, Case]]) -> tuple[Group, ...]:
-    cases: dict[str, list[Case]] = defaultdict(list)
-    for name, case in named:
-        cases[name].append(case)
+def _groups(named: Mapping[str, _Some]) -> tuple[Group, ...]:
     found = [
         Group(
             name=name,
-            cases=len(some),
-            outcomes=_outcomes(some),
-            seconds=spread(case.seconds for case in some),
-            cost=sum(event.cost for case in some for event in case.events),
+            cases=some.cases,
+            outcomes=dict(some.outcomes.most_common()),
+            seconds=spread(some.seconds),
+            cost=sum(some.costs) + 0.0,
         )
-        for name, some in cases.items()
+        for name, some in named.items()
     ]
     return tuple(sorted(found, key=lambda group: (-group.cases, group.name)))
 
 
-def _days(cases: Iterable[Case]) -> tuple[Group, ...]:
-    named = ((case.begun.date().isoformat(), case) for case in cases if case.begun)
-    return tuple(sorted(_groups(named), key=lambda group: group.name))
-
-
-def _edges(cases: Iterable[Case]) -> tuple[Edge, ...]:
+def _edges(between: Mapping[tuple[str, str], array[float]]) -> tuple[Edge, ...]:
     """Return the directly-follows graph, with where cases begin and end."""
-    between: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for case in cases:
-        events = case.events
-        between[START, events[0].activity].append(0.0)
-        between[events[-1].activity, END].append(0.0)
-        for one, other in pairwise(events):
-            gap = ((other.begun or other.at) - one.at).total_seconds()
-            between[one.activity, other.activity].append(max(0.0, gap))
     found = [Edge(a, b, len(v), spread(v).p50) for (a, b), v in between.items()]
     return tuple(sorted(found, key=lambda edge: (-edge.count, edge.before, edge.after)))
 
 
-def _variants(cases: Sequence[Case]) -> tuple[Variant, ...]:
-    counted = Counter(case.path for case in cases)
-    found = [Variant(path, n, n / len(cases)) for path, n in counted.items()]
+def _variants(paths: Counter[tuple[str, ...]], cases: int) -> tuple[Variant, ...]:
+    found = [Variant(path, n, n / cases) for path, n in paths.items()]
     return tuple(sorted(found, key=lambda variant: (-variant.cases, variant.path)))

@@ -11,7 +11,7 @@ from concertmaster.contracts import AuditEvent
 from concertmaster.contracts.spec import RouteSpec, WorkflowSpec
 from concertmaster.evaluation.process.trail_log import by_run
 
-__all__ = ["Conformance", "Deviation", "Fired", "conformance"]
+__all__ = ["Comparing", "Conformance", "Deviation", "Fired", "conformance"]
 
 _TERMINALS = frozenset({"finish", "escalate", "refuse"})
 _OF_STEPS = frozenset({"intent.classified", "plan.proposed", "draft.composed", "critic.judged"})
@@ -65,24 +65,41 @@ class Conformance:
 
 def conformance(workflow: WorkflowSpec, events: Iterable[AuditEvent]) -> Conformance:
     """Compare what runs did with the workflow as it is declared now."""
-    counted: Counter[int] = Counter()
-    found: list[Deviation] = []
-    runs = fitting = 0
-    steps = frozenset(step.id for step in workflow.steps)
+    comparing = Comparing(workflow)
     for run, listed in by_run(events):
-        hops = [e for e in listed if e.type == "route.hop"]
+        comparing.add(run, listed)
+    return comparing.result()
+
+
+class Comparing:
+    """Compares runs with a workflow, one at a time; only what deviates stays in memory."""
+
+    def __init__(self, workflow: WorkflowSpec) -> None:
+        self._routes = workflow.routes
+        self._steps = frozenset(step.id for step in workflow.steps)
+        self._counted: Counter[int] = Counter()
+        self._found: list[Deviation] = []
+        self._runs = self._fitting = 0
+
+    def add(self, run: str, events: Sequence[AuditEvent]) -> None:
+        """Compare a run; `events` are all of its own, in order."""
+        hops = [e for e in events if e.type == "route.hop"]
         if not hops:
-            continue
-        runs += 1
-        counted.update(e.data["route"] for e in hops if isinstance(e.data.get("route"), int))
-        before = len(found)
-        found += _deviations(run, listed, workflow.routes, steps)
-        fitting += len(found) == before
-    routes = tuple(
-        Fired(n + 1, _target(route), route.when or "always", counted[n])
-        for n, route in enumerate(workflow.routes)
-    )
-    return Conformance(runs, fitting, tuple(found), routes)
+            return
+        self._runs += 1
+        routes = (e.data.get("route") for e in hops)
+        self._counted.update(route for route in routes if isinstance(route, int))
+        found = list(_deviations(run, events, self._routes, self._steps))
+        self._found += found
+        self._fitting += not found
+
+    def result(self) -> Conformance:
+        """Return how the runs so far fit."""
+        routes = tuple(
+            Fired(n + 1, _target(route), route.when or "always", self._counted[n])
+            for n, route in enumerate(self._routes)
+        )
+        return Conformance(self._runs, self._fitting, tuple(self._found), routes)
 
 
 def _deviations(

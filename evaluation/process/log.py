@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -88,10 +88,13 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """Cases in order of their beginning. `rejected` is capped; `rejected_count` is not."""
+    """Cases in order of their beginning. `rejected` is capped; `rejected_count` is not.
+
+    `cases` may lie on disk: going through them again reads them again.
+    """
 
     name: str
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
     rejected: tuple[Rejected, ...] = ()
     rejected_count: int = 0
     one_time: bool = field(default=False)

@@ -7,7 +7,7 @@ mean something within one export only. No words of people, no arguments and no r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from concertmaster.contracts import AuditEvent
 from concertmaster.errors import ConfigError
 from concertmaster.evaluation.process.log import Case, Event, Log, in_order
 
-__all__ = ["OBJECTS", "ocel_problems", "read_ocel", "to_ocel"]
+__all__ = ["OBJECTS", "Ocel", "ocel_problems", "read_ocel", "to_ocel", "write_ocel"]
 
 OBJECTS: Mapping[str, Mapping[str, str]] = {
     "run": {"workspace": "string"},
@@ -48,29 +48,60 @@ _LARGEST = 2**30
 
 def to_ocel(events: Iterable[AuditEvent]) -> dict[str, Any]:
     """Return the events of runs as an OCEL 2.0 document."""
-    made = _Objects()
-    listed: list[dict[str, Any]] = []
-    used: dict[str, dict[str, str]] = {}
-    for event in events:
-        if event.run is None:
-            continue
+    made = Ocel()
+    listed = [made.add(event) for event in events if event.run is not None]
+    return {**made.head(), "events": listed}
+
+
+class Ocel:
+    """A document in the making, of which only the objects stay in memory.
+
+    Its head names all objects, and stands before the events: so add the events once for the head,
+    and once more, in the same order, to write each one.
+    """
+
+    def __init__(self) -> None:
+        self._made = _Objects()
+        self._used: dict[str, dict[str, str]] = {}
+
+    def add(self, event: AuditEvent) -> dict[str, Any]:
+        """Return an event of a run as it is written; the objects that it names are noted."""
         attributes = list(_attributes(event.data))
-        used.setdefault(event.type, {}).update({a["name"]: _DETAILS[a["name"]] for a in attributes})
-        listed.append(
-            {
-                "id": event.id,
-                "type": event.type,
-                "time": event.time,
-                "attributes": attributes,
-                "relationships": list(made.of(event)),
-            }
-        )
-    return {
-        "objectTypes": [_type(name, OBJECTS[name]) for name in OBJECTS],
-        "eventTypes": [_type(name, known) for name, known in sorted(used.items())],
-        "objects": list(made.objects.values()),
-        "events": listed,
-    }
+        used = self._used.setdefault(event.type, {})
+        used.update({a["name"]: _DETAILS[a["name"]] for a in attributes})
+        return {
+            "id": event.id,
+            "type": event.type,
+            "time": event.time,
+            "attributes": attributes,
+            "relationships": list(self._made.of(event)),
+        }
+
+    def head(self) -> dict[str, Any]:
+        """Return everything but the events."""
+        return {
+            "objectTypes": [_type(name, OBJECTS[name]) for name in OBJECTS],
+            "eventTypes": [_type(name, known) for name, known in sorted(self._used.items())],
+            "objects": list(self._made.objects.values()),
+        }
+
+
+async def write_ocel(events: Callable[[], AsyncIterable[AuditEvent]]) -> AsyncIterator[str]:
+    """Yield the parts of the document as JSON, the same text as of `to_ocel`.
+
+    Args:
+        events: gives the events of runs in order of the trail, each time it is called.
+    """
+    made = Ocel()
+    async for event in events():
+        made.add(event)
+    head = json.dumps(made.head(), ensure_ascii=False)
+    yield f'{head[:-1]}, "events": ['
+    before = ""
+    async for event in events():
+        yield before + json.dumps(made.add(event), ensure_ascii=False)
+        before = ", "
+    yield "]}"
 
 
 def _type(name: str, attributes: Mapping[str, str]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _sections(log: Log, figures: Analysis, fit: Conformance | None) -> Iterable[
     yield _section("Outcomes over time", _plot(stacked(days, names)))
     waits = [(name, wait) for name, wait in figures.waits.items() if wait.count]
     for name, wait in waits:
-        values = [s for c in log.cases for e, s in c.timed() if e.activity == name]
+        values = (s for c in log.cases for e, s in c.timed() if e.activity == name)
         title = "Waits for people" if name == PEOPLE else "Waits in the queue"
         yield _section(title, _plot(histogram(values, title)) + _spread(wait))
     yield _section("Where the time goes", _steps(figures))

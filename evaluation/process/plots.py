@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from math import floor, log10
 
@@ -97,7 +97,7 @@ def legend(names: Sequence[str]) -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def histogram(values: Sequence[float], what: str) -> str:
+def histogram(values: Iterable[float], what: str) -> str:
     """Return how seconds are distributed, over bins that grow from 10 ms to a week."""
     counts = [0] * (len(_BINS) + 1)
     for value in values:

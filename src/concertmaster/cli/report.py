@@ -72,23 +72,34 @@ def report(
     from concertmaster.cli.console import note, print_json
     from concertmaster.cli.moments import moment
     from concertmaster.cli.report_shown import plain, show
-    from concertmaster.cli.report_sources import from_csv, from_home, from_xes, only_one, write
+    from concertmaster.cli.report_sources import (
+        Period,
+        from_csv,
+        from_home,
+        from_xes,
+        only_one,
+        write,
+    )
 
     only_one(workspace, csv, xes)
-    between = (
+    period = Period.of(
         moment(since, "--since") if since else None,
         moment(until, "--until") if until else None,
     )
     if csv is not None:
-        found = from_csv(csv, case, activity, time, start, time_format)
+        source = from_csv(csv, case, activity, time, start, time_format, period)
     elif xes is not None:
-        found = from_xes(xes)
+        source = from_xes(xes, period)
     else:
-        found = asyncio.run(from_home(home, workspace))
-    found = found.between(*between)
-    for written in write(found, out=out, xes=to_xes, ocel=to_ocel):
-        note(f"written: {written}")
-    if as_json:
-        print_json(plain(found))
-    else:
-        show(found)
+        source = from_home(home, workspace, period)
+
+    async def work() -> None:
+        async with source as found:
+            async for written in write(found, out=out, xes=to_xes, ocel=to_ocel):
+                note(f"written: {written}")
+            if as_json:
+                print_json(plain(found))
+            else:
+                show(found)
+
+    asyncio.run(work())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,62 +11,70 @@ from pathlib import Path
 
 from concertmaster.cli.files import new_file
 from concertmaster.contracts import AuditEvent
-from concertmaster.contracts.spec import WorkflowSpec
 from concertmaster.errors import ConfigError
 from concertmaster.evaluation.process import (
     Analysis,
+    Case,
     Columns,
+    Comparing,
     Conformance,
     Log,
+    Spool,
+    TrailPages,
     analyse,
-    conformance,
-    log_of,
+    case_of,
     page,
     read_csv,
     read_xes,
-    to_ocel,
+    write_ocel,
     write_xes,
 )
 
-__all__ = ["Reported", "from_csv", "from_home", "from_xes", "only_one", "write"]
+__all__ = ["Period", "Reported", "from_csv", "from_home", "from_xes", "only_one", "write"]
+
+
+@dataclass(frozen=True)
+class Period:
+    """Which cases: those that began between two moments, each None for no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def of(cls, since: str | None, until: str | None) -> Period:
+        """Return the period between two moments in ISO 8601."""
+        return cls(
+            datetime.fromisoformat(since) if since else None,
+            datetime.fromisoformat(until) if until else None,
+        )
+
+    def has(self, case: Case) -> bool:
+        """Tell whether a case began in it."""
+        begun = case.begun
+        return (
+            begun is not None
+            and (self.since is None or begun >= self.since)
+            and (self.until is None or begun < self.until)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A log with what it was read from: a trail's events and their workflow, or a file."""
+    """A log with what it was read from: a trail, whose runs have a workflow, or a file.
+
+    `fit` tells how the runs fit their workflow, `events` gives those of the runs in order of the
+    trail. A foreign log has neither.
+    """
 
     log: Log
     source: Path
-    events: tuple[AuditEvent, ...] = ()
-    workflow: WorkflowSpec | None = None
+    fit: Conformance | None = None
+    events: Callable[[], AsyncIterable[AuditEvent]] | None = None
 
     @cached_property
     def figures(self) -> Analysis:
         """The figures of the log."""
         return analyse(self.log)
-
-    @cached_property
-    def fit(self) -> Conformance | None:
-        """How the runs fit their workflow; None for a log that has none."""
-        return conformance(self.workflow, self.events) if self.workflow else None
-
-    def between(self, since: str | None, until: str | None) -> Reported:
-        """Return what began between two moments."""
-        first = datetime.fromisoformat(since) if since else None
-        last = datetime.fromisoformat(until) if until else None
-        cases = [
-            case
-            for case in self.log.cases
-            if case.begun
-            and (first is None or case.begun >= first)
-            and (last is None or case.begun < last)
-        ]
-        runs = {case.id for case in cases}
-        return replace(
-            self,
-            log=replace(self.log, cases=tuple(cases)),
-            events=tuple(e for e in self.events if e.run in runs),
-        )
 
 
 def only_one(*sources: Path | None) -> None:
@@ -82,8 +90,13 @@ def only_one(*sources: Path | None) -> None:
         )
 
 
-async def from_home(home: Path | None, workspace: Path | None) -> Reported:
-    """Return the log of a workspace's home, which is only read.
+@asynccontextmanager
+async def from_home(
+    home: Path | None, workspace: Path | None, period: Period
+) -> AsyncIterator[Reported]:
+    """Read the trail of a workspace's home run by run, and give its log.
+
+    What is longer than a run stays on disk: the trail itself, and the cases in a temporary file.
 
     Raises:
         HomeError, StorageError, WorkspaceError: it cannot be read.
@@ -95,11 +108,32 @@ async def from_home(home: Path | None, workspace: Path | None) -> Reported:
     workflow = Workspace.load(workspace).spec.workflow
     async with opened(home, workspace) as places:
         records = places[0]
-        events = tuple(await records.events())
-        label = workflow.workflow
-        return Reported(
-            log=log_of(label, events), source=records.home, events=events, workflow=workflow
-        )
+        trail = await TrailPages.of(records.database, records.names)
+        comparing, runs = Comparing(workflow), set[str]()
+        with Spool() as spool:
+            async for run, found in trail.runs():
+                case = case_of(run, found)
+                if period.has(case):
+                    spool.add(case)
+                    comparing.add(run, found)
+                    runs.add(run)
+
+            async def events() -> AsyncIterator[AuditEvent]:
+                async for event in trail.events():
+                    if event.run in runs:
+                        yield event
+
+            yield Reported(
+                log=spool.log(workflow.workflow),
+                source=records.home,
+                fit=comparing.result(),
+                events=events,
+            )
+
+
+def _foreign(log: Log, path: Path, period: Period) -> AbstractAsyncContextManager[Reported]:
+    cases = tuple(case for case in log.cases if period.has(case))
+    return nullcontext(Reported(log=replace(log, cases=cases), source=path))
 
 
 def from_csv(  # noqa: PLR0917 -- one for each option
@@ -109,34 +143,35 @@ def from_csv(  # noqa: PLR0917 -- one for each option
     time: str | None,
     start: str | None,
     form: str | None,
-) -> Reported:
-    """Return the log of a CSV file.
+    period: Period,
+) -> AbstractAsyncContextManager[Reported]:
+    """Give the log of a CSV file.
 
     Raises:
         ConfigError: it cannot be read.
     """
     columns = Columns(case=case, activity=activity, time=time, start=start, form=form)
-    return Reported(log=read_csv(path, columns), source=path)
+    return _foreign(read_csv(path, columns), path, period)
 
 
-def from_xes(path: Path) -> Reported:
-    """Return the log of an XES file.
+def from_xes(path: Path, period: Period) -> AbstractAsyncContextManager[Reported]:
+    """Give the log of an XES file.
 
     Raises:
         ConfigError: it cannot be read.
     """
-    return Reported(log=read_xes(path), source=path)
+    return _foreign(read_xes(path), path, period)
 
 
-def write(
+async def write(
     found: Reported, *, out: Path | None, xes: Path | None, ocel: Path | None
-) -> Iterator[Path]:
+) -> AsyncIterator[Path]:
     """Write what is asked for to new files, and yield them.
 
     Raises:
         ConfigError: a file exists or cannot be written, or a foreign log is to become OCEL.
     """
-    if ocel is not None and found.workflow is None:
+    if ocel is not None and found.events is None:
         raise ConfigError(
             "a foreign log tells of no objects, so it cannot be written as OCEL",
             hint="--to-xes writes it as XES",
@@ -145,8 +180,12 @@ def write(
         yield _written(out, [_page(found)])
     if xes is not None:
         yield _written(xes, write_xes(found.log))
-    if ocel is not None:
-        yield _written(ocel, [json.dumps(to_ocel(found.events), ensure_ascii=False), "\n"])
+    if ocel is not None and found.events is not None:
+        with new_file(ocel) as file:
+            async for part in write_ocel(found.events):
+                file.write(part)
+            file.write("\n")
+        yield ocel
 
 
 def _page(found: Reported) -> str:

@@ -40,6 +40,16 @@ def test_migration_that_fails_leaves_nothing_behind(tmp_path):
     database.close()
 
 
+def test_migrations_that_fail_leave_none_of_those_before_them(tmp_path):
+    broken = Migration("zoom", 1, "CREATE TABLE zoom (value TEXT); CREATE TABLE zoom (x TEXT)")
+    with pytest.raises(StorageError):
+        Database.open(tmp_path / "a.sqlite3", [ONE, TWO, broken])
+    connection = sqlite3.connect(tmp_path / "a.sqlite3")
+    assert columns(connection) == []
+    assert connection.execute("SELECT room FROM schema_versions").fetchall() == []
+    connection.close()
+
+
 async def test_what_follows_a_commit_follows_no_rollback(tmp_path):
     database = Database.open(tmp_path / "d.sqlite3", [ONE])
     told = []

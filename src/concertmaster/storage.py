@@ -162,16 +162,19 @@ class Database:
             self._connection.execute("SELECT room, version FROM schema_versions").fetchall()
         )
         newest: dict[str, int] = {}
+        missing: list[str] = []
         for migration in migrations:
             newest[migration.room] = migration.version
             if migration.version <= found.get(migration.room, 0):
                 continue
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE;\n{migration.sql};\n"
+            missing.append(
+                f"{migration.sql};\n"
                 "INSERT INTO schema_versions (room, version) VALUES"
                 f" ('{migration.room}', {migration.version})"
-                " ON CONFLICT (room) DO UPDATE SET version = excluded.version;\nCOMMIT;"
+                " ON CONFLICT (room) DO UPDATE SET version = excluded.version;"
             )
+        if missing:  # All or none, and one wait for the disk instead of one for each.
+            self._connection.executescript("\n".join(["BEGIN IMMEDIATE;", *missing, "COMMIT;"]))
         for room, version in found.items():
             if room in newest and version > newest[room]:
                 raise HomeVersion(

@@ -9,7 +9,6 @@ its signature.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +25,7 @@ from concertmaster.evaluation.playing import Reviewer, play
 from concertmaster.evaluation.recorded import Recorded
 from concertmaster.graphs.workspace import Workspace
 from concertmaster.orchestrator.desk import Desk
+from concertmaster.orchestrator.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from langsmith.schemas import Example, Run
@@ -114,7 +114,7 @@ class Target:
         self._reviewer = reviewer
         self._model = model
         self._bench: Bench | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: LoopThread | None = None
         self._opened: Any = None
 
     @property
@@ -175,11 +175,7 @@ class Target:
             self._opened = self._bench = None
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="concertmaster-target", daemon=True
-        )
-        self._thread.start()
+        self._loop = LoopThread("concertmaster-target")
         try:
             self._wait(self.__aenter__())
         except BaseException:
@@ -202,13 +198,17 @@ class Target:
         if self._loop is None:
             work.close()
             raise ConfigError("the target is not open", hint="use it with `with`")
-        return asyncio.run_coroutine_threadsafe(_in_context(work), self._loop).result()
+        if self._loop.inside:
+            work.close()
+            raise ConfigError(
+                "a target cannot be called from within its own examples",
+                hint="await `target.aplay` there",
+            )
+        return self._loop.wait(_in_context(work))
 
     def _stop(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            self._loop.stop()
             self._loop = None
 
 

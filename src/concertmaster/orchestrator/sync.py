@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -16,6 +14,7 @@ from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import ConfigError
 from concertmaster.orchestrator.desk import Desk
 from concertmaster.orchestrator.forgetting import Forgotten
+from concertmaster.orchestrator.loop_thread import LoopThread
 from concertmaster.orchestrator.opening import open_desk
 from concertmaster.orchestrator.retention import PruneReport
 from concertmaster.orchestrator.run import Run
@@ -38,15 +37,11 @@ class SyncDesk:
         self._desk: Desk | None = None
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="concertmaster-sync", daemon=True
-        )
-        self._thread.start()
+        self._loop = LoopThread("concertmaster-sync")
         try:
             self._desk = self._wait(self._opening.__aenter__())
         except BaseException:
-            self._stop()
+            self._loop.stop()
             raise
         return self
 
@@ -60,7 +55,7 @@ class SyncDesk:
             self._wait(self._opening.__aexit__(kind, error, trace))
         finally:
             self._desk = None
-            self._stop()
+            self._loop.stop()
 
     def __repr__(self) -> str:
         return f"<SyncDesk {self._desk.name!r}>" if self._desk else "<SyncDesk, closed>"
@@ -139,21 +134,10 @@ class SyncDesk:
             yield event
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        if threading.current_thread() is self._thread:
-            # Waiting in the thread that is to do the work would never end.
+        if self._loop.inside:
             work.close()
             raise ConfigError(
                 "a synchronous desk cannot be called from within its own runs",
                 hint="await the desk itself, `desk.desk`, in tools and callbacks",
             )
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        return self._loop.wait(work)

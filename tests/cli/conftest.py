@@ -5,80 +5,38 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from tests.refunds import HEAD, POLICY_FOR_ANYBODY, REFUND, RULES
+from tests.workspaces import step, write_workspace
 from typer.testing import CliRunner
 
 from concertmaster.cli.app import app
 
-STEP = """
-  - id: {id}
-    agent: {agent}
-    owner: ops
-    purpose: {purpose}
-    input: [{input}]
-    model: none
-    tools: [{tools}]
-    permission: {permission}
-    review: {review}
-    success_metric: {{name: {id}_done, target: 1.0}}
-    timeout: 60s
-    retry: {{attempts: 1}}
-    fallback: escalate
-    {more}"""
-
 WORKFLOW = (
-    """
-workflow: refunds
-owner: ops
-success_metric: {name: done_once, target: 1.0}
-owners: {ops: {role: ops, contact: ops@shop.example}}
-knowledge: {paths: [knowledge], default_owner: ops}
-steps:"""
-    + STEP.format(
-        id="search",
-        agent="retriever",
-        purpose="Look for documents.",
-        input="request",
-        tools="",
-        permission="none",
-        review="none",
-        more="",
-    )
-    + STEP.format(
-        id="executor",
-        agent="executor",
-        purpose="Refund orders.",
-        input="request",
+    HEAD
+    + "knowledge: {paths: [knowledge], default_owner: ops}\nsteps:\n"
+    + step("search", "Look for documents.", agent="retriever", metric="search_done", timeout="60s")
+    + step(
+        "executor",
+        "Refund orders.",
         tools="get_order, refund",
-        permission="policies/refunds.cedar",
-        review="policy",
-        more="playbook: refund",
+        policy=RULES,
+        metric="executor_done",
+        timeout="60s",
+        playbook="refund",
     )
-    + STEP.format(
-        id="responder",
-        agent="responder",
-        purpose="Tell what was found or done.",
-        input="evidence, actions",
-        tools="",
-        permission="none",
-        review="none",
-        more="",
+    + step(
+        "responder",
+        "Tell what was found or done.",
+        reads="evidence, actions",
+        metric="responder_done",
+        timeout="60s",
     )
-    + STEP.format(
-        id="critic",
-        agent="critic",
-        purpose="Check the answer.",
-        input="draft",
-        tools="",
-        permission="none",
-        review="none",
-        more="",
-    )
-    + """
+    + step("critic", "Check the answer.", reads="draft", metric="critic_done", timeout="60s")
+    + """\
 routes:
   - {when: "principal.id == 'reader' && !retrieved", to: search}
   - {when: "principal.id == 'reader' && !sufficient", to: escalate, owner: ops, why: "no source"}
@@ -89,23 +47,6 @@ routes:
   - {to: escalate, owner: ops, why: "the answer did not pass"}
 """
 )
-
-PLAYBOOKS = """
-playbooks:
-  - name: refund
-    slots:
-      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)', carry: true}
-      - {name: amount, type: money, required: false}
-    calls:
-      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
-      - key: refund
-        tool: refund
-        arguments:
-          order_id: "=slots.order_id"
-          amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
-    reply:
-      - {text: "Refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
-"""
 
 TOOLS = """
 import time
@@ -129,19 +70,6 @@ def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]
     return {"order_id": order_id, "amount_cents": amount_cents}
 """
 
-POLICY = """
-@id("orders.read")
-permit (principal, action == Action::"get_order", resource);
-
-@id("refunds.small") @reason("refunds up to 50.00 need nobody")
-permit (principal, action == Action::"refund", resource)
-when { context.args.amount_cents <= 5000 };
-
-@id("refunds.large") @reason("refunds over 50.00 go to finance") @obligation("review:finance")
-permit (principal, action == Action::"refund", resource)
-when { context.args.amount_cents > 5000 && context.args.amount_cents <= 90000 };
-"""
-
 PRINCIPALS = """
 principals:
   - {id: ana, roles: [customer]}
@@ -153,10 +81,10 @@ principals:
 
 FILES = {
     "workflow.yaml": WORKFLOW,
-    "playbooks.yaml": PLAYBOOKS,
+    "playbooks.yaml": REFUND,
     "principals.yaml": PRINCIPALS,
     "tools.py": TOOLS,
-    "policies/refunds.cedar": POLICY,
+    RULES: POLICY_FOR_ANYBODY,
     "knowledge/parcels.md": "# Parcels\n\nA parcel takes three working days to arrive.\n",
 }
 
@@ -164,12 +92,7 @@ FILES = {
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """Return the folder of a small workspace."""
-    folder = tmp_path / "refunds"
-    for name, text in FILES.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(text))
-    return folder
+    return write_workspace(tmp_path / "refunds", FILES)
 
 
 @pytest.fixture

@@ -1,31 +1,25 @@
 """A small desk over real files that refunds orders, and cases over it."""
 
 import json
-import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+import langsmith as ls
 import pytest
+from tests.refunds import HEAD, POLICY_FOR_ANYBODY, REFUND, RULES
+from tests.workspaces import step, write_workspace
 
 from concertmaster.evaluation.cases import Case
 from concertmaster.evaluation.recorded import Recorded, RecordedTurn
+from concertmaster.testing import LangSmithServer, langsmith_server
 
-STEP = """
-  - {{id: {id}, agent: {agent}, owner: ops, purpose: Works., input: [request], model: none,
-     tools: [{tools}], permission: {permission}, review: {review}, timeout: 10s, fallback: escalate,
-     success_metric: {{name: done, target: 1.0}}, retry: {{attempts: 1}}{more}}}"""
-ACTING = {"permission": "policies/refunds.cedar", "review": "policy", "more": ", playbook: refund"}
-QUIET = {"tools": "", "permission": "none", "review": "none", "more": ""}
 WORKFLOW = (
-    """
-workflow: refunds
-owner: ops
-success_metric: {name: done_once, target: 1.0}
-owners: {ops: {role: finance, contact: ops@shop.example}}
-steps:"""
-    + STEP.format(id="executor", agent="executor", tools="get_order, refund", **ACTING)
-    + STEP.format(id="responder", agent="responder", **QUIET)
-    + STEP.format(id="critic", agent="critic", **QUIET)
-    + """
+    HEAD.replace("role: ops", "role: finance")
+    + "steps:\n"
+    + step("executor", "Works.", tools="get_order, refund", policy=RULES, playbook="refund")
+    + step("responder", "Works.")
+    + step("critic", "Works.")
+    + """\
 routes:
   - {when: "!('executor' in done)", to: executor}
   - {when: "draft == null", to: responder}
@@ -34,22 +28,6 @@ routes:
   - {to: escalate, owner: ops, why: "the answer did not pass"}
 """
 )
-PLAYBOOKS = """
-playbooks:
-  - name: refund
-    slots:
-      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)'}
-      - {name: amount, type: money, required: false}
-    calls:
-      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
-      - key: refund
-        tool: refund
-        arguments:
-          order_id: "=slots.order_id"
-          amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
-    reply:
-      - {text: "Refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
-"""
 TOOLS = """
 from concertmaster.tools import ToolContext, declare
 
@@ -69,15 +47,6 @@ def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]
     paid.touch()
     return {"order_id": order_id, "amount_cents": amount_cents}
 """
-POLICY = """
-@id("orders.read")
-permit (principal, action == Action::"get_order", resource);
-@id("refunds.small") @reason("up to 50.00 needs nobody")
-permit (principal, action == Action::"refund", resource) when { context.args.amount_cents <= 5000 };
-@id("refunds.large") @reason("over 50.00 goes to finance") @obligation("review:finance")
-permit (principal, action == Action::"refund", resource)
-when { context.args.amount_cents > 5000 && context.args.amount_cents <= 90000 };
-"""
 PRINCIPALS = """
 principals:
   - {id: ana, roles: [customer]}
@@ -85,10 +54,11 @@ principals:
 """
 FILES = {
     "workflow.yaml": WORKFLOW,
-    "playbooks.yaml": PLAYBOOKS,
+    # Every message names its order.
+    "playbooks.yaml": REFUND.replace(", carry: true", ""),
     "principals.yaml": PRINCIPALS,
     "tools.py": TOOLS,
-    "policies/refunds.cedar": POLICY,
+    RULES: POLICY_FOR_ANYBODY,
 }
 
 SMALL = {
@@ -124,12 +94,7 @@ WAITS = {
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """Return the folder of a small workspace."""
-    folder = tmp_path / "refunds"
-    for name, text in FILES.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(text))
-    return folder
+    return write_workspace(tmp_path / "refunds", FILES)
 
 
 @pytest.fixture
@@ -186,3 +151,18 @@ def went():
         )
 
     return made
+
+
+@pytest.fixture
+def server() -> Iterator[LangSmithServer]:
+    """Run a stub of LangSmith."""
+    with langsmith_server() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: LangSmithServer) -> Iterator[ls.Client]:
+    """Return LangSmith's own client of the stub."""
+    used = ls.Client(api_url=server.url, api_key="k")
+    yield used
+    used.close(timeout=5)

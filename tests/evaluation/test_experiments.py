@@ -23,23 +23,9 @@ from concertmaster.evaluation.experiments import (
     traces_sent,
 )
 from concertmaster.evaluation.exporting import upload_cases
-from concertmaster.testing import langsmith_server
 
 SOME = {key: EVALUATORS[key] for key in ("outcome", "policy", "trajectory", "grounding")}
 QUIET = "error:.*:DeprecationWarning"
-
-
-@pytest.fixture
-def server():
-    with langsmith_server() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server):
-    used = ls.Client(api_url=server.url, api_key="k")
-    yield used
-    used.close(timeout=5)
 
 
 @pytest.fixture
@@ -182,21 +168,6 @@ def test_example_of_ones_own_needs_a_message_and_a_principal():
 def test_target_that_is_not_open_says_so():
     with pytest.raises(ConfigError, match="not open"):
         target_for("nowhere")({"message": "x", "principal": "ana"})
-
-
-def test_target_that_is_called_by_its_own_reviewer_says_so(workspace):
-    """It would wait for itself for ever."""
-    refused = []
-
-    def reviewer(_):
-        try:
-            target({"message": "refund 20 euros for order 7", "principal": "ana"})
-        except ConfigError as error:
-            refused.append(error.hint)
-
-    with target_for(workspace, reviewer=reviewer) as target:
-        target({"message": "refund 80 euros for order 8", "principal": "ana"})
-    assert refused == ["await `target.aplay` there"]
 
 
 def test_pytest_plugin_of_langsmith_works(workspace, server, tmp_path):

@@ -12,22 +12,8 @@ from concertmaster.evaluation.experiments import traces_sent
 from concertmaster.evaluation.exporting import export_to_dataset, feedback_of, send_feedback
 from concertmaster.evaluation.offline import evaluate_offline
 from concertmaster.graphs.workspace import Workspace
-from concertmaster.testing import langsmith_server
 
 MAIL = "ana.duarte@mail.example"
-
-
-@pytest.fixture
-def server():
-    with langsmith_server() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server):
-    used = ls.Client(api_url=server.url, api_key="k")
-    yield used
-    used.close(timeout=5)
 
 
 @pytest.fixture

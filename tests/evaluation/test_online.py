@@ -6,18 +6,11 @@ from urllib3 import Retry
 
 from concertmaster.evaluation.dataset import read_dataset
 from concertmaster.evaluation.online import run_experiment
-from concertmaster.testing import langsmith_server
 
 
 @pytest.fixture
 def cases(write, small, large, waits):
     return read_dataset(write(small, large, waits, {**small, "id": "again"}))
-
-
-@pytest.fixture
-def server():
-    with langsmith_server() as running:
-        yield running
 
 
 def client_of(url):

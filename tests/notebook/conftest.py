@@ -1,7 +1,5 @@
 """A small desk, and what stands in for the page in front of a kernel."""
 
-import runpy
-import textwrap
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,19 +7,16 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from tests.refunds import FILES
+from tests.workspaces import write_workspace
 
 import concertmaster as cm
 
 
 @pytest.fixture
-def workspace(root: Path, tmp_path: Path) -> Path:
-    """Return the small workspace of the orchestrator's tests: over 50.00 waits for finance."""
-    files = runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"]
-    for name, text in files.items():
-        place = tmp_path / "refunds" / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(textwrap.dedent(text))
-    return tmp_path / "refunds"
+def workspace(tmp_path: Path) -> Path:
+    """Return a small workspace: refunds over 50.00 wait for finance."""
+    return write_workspace(tmp_path / "refunds", FILES)
 
 
 @pytest.fixture

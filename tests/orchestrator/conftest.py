@@ -1,199 +1,18 @@
-"""A small desk over real files: an order is looked up, then refunded; no intents, no documents."""
+"""A small desk over real files that refunds, and one on which a model plans payments."""
 
-import textwrap
 from pathlib import Path
 
 import pytest
+from tests.refunds import FILES, PRINCIPALS
+from tests.workspaces import step, write_workspace
 
 import concertmaster as cm
 
-WORKFLOW = """
-workflow: refunds
-owner: ops
-success_metric: {name: done_once, target: 1.0}
-owners: {ops: {role: ops, contact: ops@shop.example}}
-steps:
-  - id: executor
-    agent: executor
-    owner: ops
-    purpose: Refund orders.
-    input: [request]
-    model: {need: plan}
-    tools: [get_order, refund]
-    permission: policies/refunds.cedar
-    review: policy
-    success_metric: {name: done_once, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-    playbook: refund
-  - id: other
-    agent: executor
-    owner: ops
-    purpose: Look orders up.
-    input: [request]
-    model: none
-    tools: [get_order]
-    permission: policies/refunds.cedar
-    review: policy
-    success_metric: {name: looked_up, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-    playbook: lookup
-  - id: responder
-    agent: responder
-    owner: ops
-    purpose: Tell what was done.
-    input: [actions]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: told, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-  - id: critic
-    agent: critic
-    owner: ops
-    purpose: Check the answer.
-    input: [draft]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: checked, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-routes:
-  - {when: "principal.id == 'viewer' && !('other' in done)", to: other}
-  - {when: "principal.id != 'viewer' && !('executor' in done)", to: executor}
-  - {when: "draft == null", to: responder}
-  - {when: "verdict == null", to: critic}
-  - {when: "verdict.status == 'revise' && revisions < 2", to: responder}
-  - {when: "verdict.status == 'pass'", to: finish}
-  - {to: escalate, owner: ops, why: "the answer did not pass"}
-"""
-
-PLAYBOOKS = """
-playbooks:
-  - name: refund
-    slots:
-      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)', carry: true}
-      - {name: amount, type: money, required: false}
-    calls:
-      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
-      - key: refund
-        tool: refund
-        arguments:
-          order_id: "=slots.order_id"
-          amount_cents: "=slots.amount != null ? slots.amount : results.order.total_cents"
-    reply:
-      - {text: "Refunded {=money(results.refund.amount_cents, 'EUR')} for order {=slots.order_id}."}
-  - name: lookup
-    slots:
-      - {name: order_id, type: integer, pattern: 'order\\s*#?(\\d+)'}
-    calls:
-      - {key: order, tool: get_order, arguments: {order_id: "=slots.order_id"}}
-    reply:
-      - {text: "Order {=slots.order_id} is over {=money(results.order.total_cents, 'EUR')}."}
-"""
-
-TOOLS = """
-import os, sqlite3, time
-from typing_extensions import TypedDict
-from concertmaster.tools import ToolContext, declare
-from concertmaster.errors import ToolError
-
-class Facts(TypedDict):
-    customer: str
-
-def owner(arguments, ctx) -> Facts:
-    return {"customer": "ben" if arguments["order_id"] == 13 else "ana"}
-
-def setup(data_dir):
-    with sqlite3.connect(data_dir / "shop.sqlite3") as db:
-        db.execute("CREATE TABLE IF NOT EXISTS refunds (key TEXT, order_id INT, amount INT)")
-    db.close()
-
-@declare(effect="read", label="internal", facts=owner)
-def get_order(order_id: int, ctx: ToolContext) -> dict[str, int]:
-    "Look an order up."
-    if order_id == 404:
-        raise ToolError("there is no such order")
-    return {"id": order_id, "total_cents": 12000}
-
-@declare(effect="irreversible", label="internal", facts=owner, timeout=5)
-def refund(order_id: int, amount_cents: int, ctx: ToolContext) -> dict[str, int]:
-    "Pay money back."
-    if order_id == 500:
-        raise RuntimeError("the line went dead")
-    if order_id == 503:
-        raise ToolError("the bank is closed")
-    if os.environ.get("DIE_BEFORE_EFFECT"):
-        os.kill(os.getpid(), 9)
-    with sqlite3.connect(ctx.data_dir / "shop.sqlite3") as db:
-        row = (ctx.idempotency_key, order_id, amount_cents)
-        db.execute("INSERT INTO refunds VALUES (?, ?, ?)", row)
-    db.close()
-    if os.environ.get("DIE_AFTER_EFFECT"):
-        os.kill(os.getpid(), 9)
-    return {"order_id": order_id, "amount_cents": amount_cents}
-"""
-
-POLICY = """
-@id("orders.read")
-permit (principal, action == Action::"get_order", resource)
-when { principal.id == context.facts.customer || principal.id == "viewer" };
-
-@id("refunds.small") @reason("refunds up to 50.00 need nobody")
-permit (principal, action == Action::"refund", resource)
-when { principal.id == context.facts.customer && context.args.amount_cents <= 5000 };
-
-@id("refunds.large") @reason("refunds over 50.00 go to finance") @obligation("review:finance")
-permit (principal, action == Action::"refund", resource)
-when { principal.id == context.facts.customer && context.args.amount_cents > 5000 };
-"""
-
-PRINCIPALS = """
-principals:
-  - {id: ana, roles: [customer]}
-  - {id: ben, roles: [customer]}
-  - {id: viewer, roles: [customer]}
-  - {id: li, roles: [finance]}
-  - {id: mo, roles: [finance]}
-  - {id: sam, roles: [support]}
-"""
-
-
-FILES = {
-    "workflow.yaml": WORKFLOW,
-    "playbooks.yaml": PLAYBOOKS,
-    "principals.yaml": PRINCIPALS,
-    "tools.py": TOOLS,
-    "policies/refunds.cedar": POLICY,
-}
-
-
-@pytest.fixture(scope="session")
-def write_workspace():
-    """Return what writes the small workspace into a folder and returns it."""
-
-    def write(folder: Path) -> Path:
-        (folder / "policies").mkdir(parents=True)
-        for name, text in FILES.items():
-            (folder / name).write_text(textwrap.dedent(text))
-        return folder
-
-    return write
-
 
 @pytest.fixture
-def workspace(tmp_path: Path, write_workspace) -> Path:
+def workspace(tmp_path: Path) -> Path:
     """Return the folder of a small workspace."""
-    return write_workspace(tmp_path / "refunds")
+    return write_workspace(tmp_path / "refunds", FILES)
 
 
 @pytest.fixture
@@ -224,43 +43,30 @@ def refunds(home: Path):
     return read
 
 
-PAYMENTS_WORKFLOW = """
+PAYMENTS_WORKFLOW = (
+    """
 workflow: payments
 owner: ops
 success_metric: {name: paid_once, target: 1.0}
 owners: {ops: {role: ops, contact: ops@bank.example}}
 steps:
-  - id: executor
-    agent: executor
-    owner: ops
-    purpose: Pay what the customer asks for.
-    input: [request]
-    model: {need: plan}
-    tools: [read_mail, payees, salaries, verify_identity, pay, change_address, send_out]
-    permission: policies/payments.cedar
-    review: policy
-    success_metric: {name: paid_once, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-  - id: responder
-    agent: responder
-    owner: ops
-    purpose: Tell what was done.
-    input: [actions]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: told, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
+"""
+    + step(
+        "executor",
+        "Pay what the customer asks for.",
+        model="{need: plan}",
+        tools="read_mail, payees, salaries, verify_identity, pay, change_address, send_out",
+        policy="policies/payments.cedar",
+        metric="paid_once",
+    )
+    + step("responder", "Tell what was done.", reads="actions", metric="told")
+    + """\
 routes:
   - {when: "!('executor' in done)", to: executor}
   - {when: "draft == null", to: responder}
   - {to: finish}
 """
+)
 
 PAYMENTS_TOOLS = """
 from pathlib import Path
@@ -330,42 +136,29 @@ unless { context.provenance.targets_trusted && context.provenance.asked };
 @pytest.fixture
 def payments(tmp_path: Path) -> Path:
     """Return the folder of a desk on which a model plans, and whose policies look at provenance."""
-    folder = tmp_path / "payments"
-    (folder / "policies").mkdir(parents=True)
-    for name, text in {
+    files = {
         "workflow.yaml": PAYMENTS_WORKFLOW,
         "principals.yaml": PRINCIPALS,
         "tools.py": PAYMENTS_TOOLS,
         "policies/payments.cedar": PAYMENTS_POLICY,
-    }.items():
-        (folder / name).write_text(textwrap.dedent(text))
-    return folder
+    }
+    return write_workspace(tmp_path / "payments", files)
 
 
-RETRIEVER = """
-  - id: retriever
-    agent: retriever
-    owner: ops
-    purpose: Look documents up.
-    input: [request]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: found, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
+LOOKING = (
+    step("retriever", "Look documents up.", metric="found")
+    + """\
 routes:
   - {when: "!retrieved", to: retriever}
 """
+)
 
 
 @pytest.fixture
 def document(payments: Path):
     """Return a writer of a document that the payments desk looks up before it plans."""
     path = payments / "workflow.yaml"
-    text = path.read_text().replace("routes:", RETRIEVER.lstrip("\n"), 1)
+    text = path.read_text().replace("routes:\n", LOOKING, 1)
     path.write_text(f"{text}knowledge: {{paths: [knowledge], default_owner: ops}}\n")
 
     def write(text: str, *readers: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.orchestrator.library import FILES, QUESTION, SOURCE, answering, library
 
 import concertmaster as cm
 from concertmaster.errors import ConfigError, NotReady
@@ -21,41 +22,11 @@ from concertmaster.testing import (
     temporary_workspace,
 )
 
-QUESTION = "How long do returns take?"
-SOURCE = "A return takes 14 days from the day on which the parcel arrives."
 GOOD = f"{SOURCE} [1]"
 MONEY = "budgets:\n  - {id: purse, of: money, most: 0.05, at_limit: cheaper}\n"
-WORKFLOW = """
-workflow: library
-owner: ops
-success_metric: {name: answered, target: 0.5}
-owners: {ops: {role: ops, contact: ops@shop.example}}
-knowledge: {paths: [knowledge], default_owner: ops}
-limits: {revisions: 1}
-steps:
-  - {id: search, agent: retriever, owner: ops, purpose: Find., input: [request], model: none,
-     tools: [], permission: none, review: none, success_metric: {name: found, target: 1.0},
-     timeout: 20s, retry: {attempts: 1}, fallback: escalate}
-  - {id: answer, agent: responder, owner: ops, purpose: Answer., input: [evidence],
-     model: {need: chat}, tools: [], permission: none, review: none,
-     success_metric: {name: told, target: 1.0}, timeout: 20s, retry: {attempts: 1},
-     fallback: escalate}
-  - {id: critic, agent: critic, owner: ops, purpose: Check., input: [draft], model: none,
-     tools: [], permission: none, review: none, success_metric: {name: checked, target: 1.0},
-     timeout: 20s, retry: {attempts: 1}, fallback: escalate}
-routes:
-  - {when: "!retrieved", to: search}
-  - {when: "!sufficient", to: escalate, owner: evidence.owner, why: "no source"}
-  - {when: "draft == null", to: answer}
-  - {when: "verdict == null", to: critic}
-  - {when: "verdict.status == 'revise' && revisions < 1", to: answer}
-  - {when: "verdict.status == 'pass'", to: finish}
-  - {to: escalate, owner: ops, why: "the answer is not supported"}
-"""
-FILES = {
-    "knowledge/returns.md": f"---\ntitle: Returns\n---\n{SOURCE}\n",
-    "principals.yaml": {"principals": [{"id": "ana", "roles": ["customer"]}]},
-}
+WORKFLOW = library(
+    answering("answer", "Answer.", timeout="20s"), chosen="to: answer", revised="answer"
+)
 
 
 @contextmanager

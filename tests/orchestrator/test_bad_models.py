@@ -1,10 +1,12 @@
 """Models that fail, hang, repeat themselves or propose what they may not: bounded by code."""
 
-import json
 import time
 
 import pytest
 from langchain_core.messages import ToolMessage
+from tests.orchestrator.library import FILES, QUESTION, SOURCE, answering
+from tests.orchestrator.library import library as library_of
+from tests.workspaces import write_workspace
 
 import concertmaster as cm
 from concertmaster.contracts.spec import Limits
@@ -324,52 +326,18 @@ async def test_server_that_recovers_is_asked_again(planning, home, refunds):
 
 # Answers and routes
 
-LIBRARY = """
-workflow: library
-owner: ops
-success_metric: {name: answered, target: 0.5}
-owners: {ops: {role: ops, contact: ops@shop.example}}
-knowledge: {paths: [knowledge], default_owner: ops}
-limits: {revisions: 1}
-steps:
-  - {id: search, agent: retriever, owner: ops, purpose: Find., input: [request], model: none,
-     tools: [], permission: none, review: none, success_metric: {name: found, target: 1.0},
-     timeout: 5s, retry: {attempts: 1}, fallback: escalate}
-  - {id: short, agent: responder, owner: ops, purpose: Answer briefly., input: [evidence],
-     model: {need: chat}, tools: [], permission: none, review: none,
-     success_metric: {name: told, target: 1.0}, timeout: 1s, retry: {attempts: 1},
-     fallback: escalate}
-  - {id: long, agent: responder, owner: ops, purpose: Answer at length., input: [evidence],
-     model: {need: chat}, tools: [], permission: none, review: none,
-     success_metric: {name: told, target: 1.0}, timeout: 1s, retry: {attempts: 1},
-     fallback: escalate}
-  - {id: critic, agent: critic, owner: ops, purpose: Check., input: [draft], model: none,
-     tools: [], permission: none, review: none, success_metric: {name: checked, target: 1.0},
-     timeout: 5s, retry: {attempts: 1}, fallback: escalate}
-routes:
-  - {when: "!retrieved", to: search}
-  - {when: "!sufficient", to: escalate, owner: evidence.owner, why: "no source"}
-  - {when: "draft == null", ask: [short, long], otherwise: short, why: "how much to tell"}
-  - {when: "verdict == null", to: critic}
-  - {when: "verdict.status == 'revise' && revisions < 1", to: short}
-  - {when: "verdict.status == 'pass'", to: finish}
-  - {to: escalate, owner: ops, why: "the answer is not supported"}
-"""
-
-QUESTION = "How long do returns take?"
-SOURCE = "A return takes 14 days from the day on which the parcel arrives."
-
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     """Return a folder with one document, two responders, and a route that a model chooses."""
+    workflow = library_of(
+        answering("short", "Answer briefly.", timeout="1s"),
+        answering("long", "Answer at length.", timeout="1s"),
+        chosen="ask: [short, long], otherwise: short, why: how much to tell",
+        revised="short",
+    )
     folder = tmp_path_factory.mktemp("library")
-    (folder / "knowledge").mkdir()
-    (folder / "workflow.yaml").write_text(LIBRARY)
-    (folder / "knowledge" / "returns.md").write_text(f"---\ntitle: Returns\n---\n{SOURCE}\n")
-    people = {"principals": [{"id": "ana", "roles": ["customer"]}]}
-    (folder / "principals.yaml").write_text(json.dumps(people))
-    return folder
+    return write_workspace(folder, {**FILES, "workflow.yaml": workflow})
 
 
 def route_of(run):

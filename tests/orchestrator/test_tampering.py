@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.refunds import FILES
+from tests.workspaces import write_workspace
 
 import concertmaster as cm
 from concertmaster.audit.chain import Link, link_hash, payload_digest
@@ -40,10 +42,10 @@ async def _work(workspace: Path, home: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, write_workspace) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a home whose trail was written by a real desk, partly erased, signed several times."""
     folder = tmp_path_factory.mktemp("made")
-    asyncio.run(_work(write_workspace(folder / "refunds"), folder / "home"))
+    asyncio.run(_work(write_workspace(folder / "refunds", FILES), folder / "home"))
     connection = sqlite3.connect(folder / "home" / NAME)
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.close()

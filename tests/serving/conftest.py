@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
-import runpy
-import textwrap
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.refunds import FILES
+from tests.workspaces import write_workspace
 
 import concertmaster as cm
 from concertmaster.contracts import Principal
 from concertmaster.errors import Unauthenticated
+from concertmaster.serving.app import create_app
 from concertmaster.serving.server import Server, bound
+from concertmaster.serving.settings import Limits, Settings
 
 PEOPLE = {
     "ana-token": Principal(id="ana", roles=("customer",)),
@@ -68,24 +72,15 @@ _HELD = """
 """
 
 
-@pytest.fixture(scope="session")
-def _refunds_files(root: Path) -> dict[str, str]:
-    """Return the files of the small workspace of the orchestrator's tests, which opens quickly."""
-    files = dict(runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"])
-    # Order 77 is looked up for as long as nobody lets go of it.
-    doc = '"Look an order up."'
-    files["tools.py"] = files["tools.py"].replace(doc, doc + _HELD)
-    return files
+# Order 77 is looked up for as long as nobody lets go of it.
+_DOC = '"Look an order up."'
+_TOOLS = FILES["tools.py"].replace(_DOC, _DOC + _HELD)
 
 
 @pytest.fixture
-def refunds_folder(tmp_path: Path, _refunds_files: dict[str, str]) -> Path:
+def refunds_folder(tmp_path: Path) -> Path:
     """Return a small workspace: refunds over 50.00 wait for finance, order 77 for `let_go`."""
-    folder = tmp_path / "refunds"
-    for name, text in _refunds_files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(textwrap.dedent(text))
-    return folder
+    return write_workspace(tmp_path / "refunds", {**FILES, "tools.py": _TOOLS})
 
 
 @pytest.fixture
@@ -171,3 +166,21 @@ async def serve() -> AsyncIterator[Serving]:
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await serving.stop_all()
+
+
+@pytest.fixture
+def served(refunds_folder: Path, refunds_home: Path, auth) -> Iterator[str]:
+    """Serve the small workspace in a thread, for who asks without an event loop; no limit holds."""
+    most = 1_000_000
+    limits = Limits(requests=most, runs=most, runs_each=most, streams_each=most, waiting=0.05)
+    app = create_app(refunds_folder, auth=auth, settings=Settings(limits=limits), home=refunds_home)
+    server, there = Server(app), bound("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [there]})
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{there.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,7 +1,6 @@
 """What tests of telemetry share: small desks, spans in memory, a receiver that speaks OTLP."""
 
 import gzip
-import runpy
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.refunds import FILES
+from tests.workspaces import write_workspace
 
 
 @pytest.fixture(autouse=True)
@@ -31,20 +32,10 @@ def _threads_end() -> Iterator[None]:
             thread.join(60)
 
 
-@pytest.fixture(scope="session")
-def _files(root: Path) -> dict[str, str]:
-    """Return the files of the small workspace of the orchestrator's tests, which opens quickly."""
-    return dict(runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"])
-
-
 @pytest.fixture
-def workspace(tmp_path: Path, _files: dict[str, str]) -> Path:
+def workspace(tmp_path: Path) -> Path:
     """Return a small workspace: refunds over 50.00 wait for finance."""
-    folder = tmp_path / "refunds"
-    for name, text in _files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+    return write_workspace(tmp_path / "refunds", FILES)
 
 
 @pytest.fixture

@@ -1,69 +1,31 @@
 """The API answers what its description says, to whatever arrives. Cases by Schemathesis."""
 
-import threading
-import time
-from collections.abc import Iterator
-
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi.checks import response_headers_conformance
+from tests.serving.probing import CHECKS, DRAWN
 
 from concertmaster.serving.app import create_app
-from concertmaster.serving.server import Server, bound
-from concertmaster.serving.settings import Limits, Settings
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 RUNS = "/api/v1/workflows/refunds/runs"
 EXAMPLES = 9
-MANY = 1_000_000
 
 
 @pytest.fixture
-def url(refunds_folder, refunds_home, auth) -> Iterator[str]:
-    """Serve the small workspace in a thread; Schemathesis asks without an event loop."""
-    generous = Limits(requests=MANY, runs=MANY, runs_each=MANY, streams_each=MANY, waiting=0.05)
-    app = create_app(
-        refunds_folder, auth=auth, settings=Settings(limits=generous), home=refunds_home
-    )
-    server, there = Server(app), bound("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [there]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{there.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture
-def known(url) -> dict[str, str]:
+def known(served) -> dict[str, str]:
     """Return the ids of what is really there: a run that waits for finance."""
     answer = httpx.post(
-        f"{url}{RUNS}?wait=10",
+        f"{served}{RUNS}?wait=10",
         json={"text": "refund order 1042", "thread_id": "t-1"},
         headers={"Authorization": "Bearer ana-token"},
     )
     url_of_run = answer.headers["location"]
     while not answer.json().get("pending"):
-        answer = httpx.get(f"{url}{url_of_run}", headers={"Authorization": "Bearer ana-token"})
+        answer = httpx.get(f"{served}{url_of_run}", headers={"Authorization": "Bearer ana-token"})
     run = answer.json()
     return {
         "workflow": "refunds",
@@ -74,15 +36,15 @@ def known(url) -> dict[str, str]:
 
 
 @pytest.fixture
-def described(url):
+def described(served):
     """Return the API's part of the description."""
-    return schemathesis.openapi.from_url(f"{url}/openapi.json").include(path_regex="^/api/v1/")
+    return schemathesis.openapi.from_url(f"{served}/openapi.json").include(path_regex="^/api/v1/")
 
 
 # Schemathesis draws what does not fit with `random`, which Hypothesis does not like to see.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("who", ["ana", "li"])
-def test_whatever_arrives_is_answered_as_described(who, url, known, described):
+def test_whatever_arrives_is_answered_as_described(who, known, described):
     statuses = set()
     for found in described.get_all_operations():
         operation = found.ok()
@@ -93,16 +55,9 @@ def test_whatever_arrives_is_answered_as_described(who, url, known, described):
 
 
 def _probed(cases, who: str, known: dict[str, str]) -> set[int]:
-    statuses = set()
+    statuses, checks = set(), [*CHECKS, response_headers_conformance]
 
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(DRAWN, max_examples=EXAMPLES)
     @given(case=cases, there=st.booleans())
     def probe(case, there) -> None:
         if there:
@@ -111,7 +66,7 @@ def _probed(cases, who: str, known: dict[str, str]) -> set[int]:
         if (case.query or {}).get("until") == "end":
             case.query["until"] = "rest"  # The run waits for people, so the end never comes.
         headers = {"Authorization": f"Bearer {who}-token"}
-        statuses.add(case.call_and_validate(checks=CHECKS, headers=headers).status_code)
+        statuses.add(case.call_and_validate(checks=checks, headers=headers).status_code)
 
     probe()
     return statuses

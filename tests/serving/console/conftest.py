@@ -1,65 +1,40 @@
 """A small desk whose calls wait for people, the console over it, and people who sign in to it."""
 
 import re
-import textwrap
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.workspaces import step, write_workspace
 
 import concertmaster as cm
 from concertmaster.contracts import Principal
 from concertmaster.serving.app import create_app
 from concertmaster.serving.settings import Settings
 
-WORKFLOW = """
+WORKFLOW = (
+    """
 workflow: payouts
 owner: ops
 success_metric: {name: done_once, target: 1.0}
 owners: {ops: {role: ops, contact: ops@shop.example}}
 steps:
-  - id: retriever
-    agent: retriever
-    owner: ops
-    purpose: Find the rule that applies.
-    input: [request]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: found, target: 0.9}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-  - id: executor
-    agent: executor
-    owner: ops
-    purpose: Pay money out.
-    input: [request, evidence]
-    model: {need: plan}
-    tools: [pay_out]
-    permission: policies/payouts.cedar
-    review: policy
-    success_metric: {name: done_once, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
-    playbook: pay
-  - id: responder
-    agent: responder
-    owner: ops
-    purpose: Tell what was done.
-    input: [actions]
-    model: none
-    tools: []
-    permission: none
-    review: none
-    success_metric: {name: told, target: 1.0}
-    timeout: 10s
-    retry: {attempts: 1}
-    fallback: escalate
+"""
+    + step("retriever", "Find the rule that applies.", metric="found", target=0.9)
+    + step(
+        "executor",
+        "Pay money out.",
+        reads="request, evidence",
+        model="{need: plan}",
+        tools="pay_out",
+        policy="policies/payouts.cedar",
+        metric="done_once",
+        playbook="pay",
+    )
+    + step("responder", "Tell what was done.", reads="actions", metric="told")
+    + """\
 routes:
   - {when: "!('retriever' in done)", to: retriever, why: "first, which rule applies"}
   - {when: "!('executor' in done)", to: executor, why: "then the money"}
@@ -67,6 +42,7 @@ routes:
   - {to: finish, why: "all is said"}
 knowledge: {paths: [knowledge], default_readers: [everyone], default_owner: ops}
 """
+)
 
 PLAYBOOKS = """
 playbooks:
@@ -144,12 +120,7 @@ USERS = (
 @pytest.fixture(scope="session")
 def payouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a workspace in which money is paid out."""
-    folder = tmp_path_factory.mktemp("payouts")
-    for name, text in FILES.items():
-        file = folder / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(textwrap.dedent(text), encoding="utf-8")
-    return folder
+    return write_workspace(tmp_path_factory.mktemp("payouts"), FILES)
 
 
 @pytest.fixture

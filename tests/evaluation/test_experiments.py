@@ -170,6 +170,21 @@ def test_target_that_is_not_open_says_so():
         target_for("nowhere")({"message": "x", "principal": "ana"})
 
 
+def test_target_that_is_called_by_its_own_reviewer_says_so(workspace):
+    """It would wait for itself for ever."""
+    refused = []
+
+    def reviewer(_):
+        try:
+            target({"message": "refund 20 euros for order 7", "principal": "ana"})
+        except ConfigError as error:
+            refused.append(error.hint)
+
+    with target_for(workspace, reviewer=reviewer) as target:
+        target({"message": "refund 80 euros for order 8", "principal": "ana"})
+    assert refused == ["await `target.aplay` there"]
+
+
 def test_pytest_plugin_of_langsmith_works(workspace, server, tmp_path):
     test = tmp_path / "test_refunds.py"
     test.write_text(

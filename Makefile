@@ -10,13 +10,13 @@ CANDIDATES := python3 python3.13 python3.12 python3.11 python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(p))) python3)
 
-# Further arguments for pytest, for instance `make test ARGS="tests/policies --no-cov"`.
+# Further arguments for pytest, for instance `make test ARGS="tests/policies"`.
 ARGS ?=
 
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-local-model check lint types format docs conformance constraints bench-peers clean
+.PHONY: help demo test coverage test-local-model check lint types format docs conformance constraints bench-peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,7 +24,10 @@ help:  ## list the targets
 demo: $(READY)  ## twelve conversations over the support desk, approvals included
 	@$(BIN)/concertmaster demo
 
-test: $(READY)  ## all tests, with branch coverage
+test: $(READY)  ## all tests
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+coverage: $(READY)  ## all tests, with branch coverage; takes two thirds longer
 	@$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term $(ARGS)
 
 check: lint types test  ## what must pass before a change is merged: format, lint, types, tests

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tools.connectors.seen import SCRIPT, TOKEN
 
 from concertmaster.audit import Trail
 from concertmaster.tools.artifacts import Artifacts
@@ -17,9 +18,6 @@ from concertmaster.tools.connectors import McpServer
 from concertmaster.tools.effects import Carrier
 from concertmaster.tools.journal import Journal
 from concertmaster.tools.ledger import Ledger
-
-SCRIPT = Path(__file__).with_name("tracker.py")
-TOKEN = "tok-5f0c77e1"
 
 
 @pytest.fixture

@@ -3,20 +3,18 @@
 import asyncio
 import json
 import os
-import runpy
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from tests.refunds import FILES, RULES
+from tests.tools.connectors.seen import SCRIPT, TOKEN, issues
+from tests.workspaces import write_workspace
 from typer.testing import CliRunner
 
 import concertmaster as cm
 from concertmaster.cli.app import app
 from concertmaster.errors import WorkspaceError
-
-SCRIPT = Path(__file__).with_name("tracker.py")
-TOKEN = "tok-5f0c77e1"
 
 TOOLS = """
 import concertmaster as cm
@@ -72,28 +70,18 @@ playbooks:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "tracker"
-    folder.mkdir()
-    monkeypatch.setenv("TRACKER_TOKEN", TOKEN)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path, state: Path, root: Path) -> Path:
+def folder(tmp_path: Path, state: Path) -> Path:
     """Return the folder of a workspace that nobody has pinned yet."""
-    files = dict(runpy.run_path(str(root / "tests" / "orchestrator" / "conftest.py"))["FILES"])
-    workflow = files["workflow.yaml"]
-    workflow = workflow.replace("[get_order, refund]", "[find_issues, create_issue]")
-    files["workflow.yaml"] = workflow.replace("[get_order]", "[find_issues]").replace("10s", "60s")
-    files["playbooks.yaml"] = PLAYBOOKS
-    files["policies/refunds.cedar"] = POLICY
-    files["tools.py"] = TOOLS.format(python=sys.executable, script=str(SCRIPT), state=str(state))
-    place = tmp_path / "desk"
-    for name, text in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(textwrap.dedent(text))
-    return place
+    workflow = FILES["workflow.yaml"].replace("[get_order, refund]", "[find_issues, create_issue]")
+    tools = TOOLS.format(python=sys.executable, script=str(SCRIPT), state=str(state))
+    files = {
+        **FILES,
+        "workflow.yaml": workflow.replace("[get_order]", "[find_issues]").replace("10s", "60s"),
+        "playbooks.yaml": PLAYBOOKS,
+        "tools.py": tools,
+        RULES: POLICY,
+    }
+    return write_workspace(tmp_path / "desk", files)
 
 
 def command(*words: str) -> tuple[int, dict]:
@@ -106,11 +94,6 @@ def pinned(folder: Path) -> Path:
     code, told = command("tools", "pin", str(folder))
     assert (code, told["problems"]) == (0, [])
     return folder
-
-
-def issues(state: Path) -> list[dict]:
-    file = state / "issues.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def test_workspace_is_not_ready_before_its_tools_are_pinned(folder: Path) -> None:

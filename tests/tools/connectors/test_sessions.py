@@ -1,7 +1,6 @@
 """Connections to a real MCP server that stay open between calls."""
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tools.connectors.seen import CREATE, alive, issues
 
-from concertmaster.contracts import Action, Principal
+from concertmaster.contracts import Principal
 from concertmaster.errors import ConfigError, ToolError, ToolUncertain
 from concertmaster.tools import Tool, ToolContext
 from concertmaster.tools.connectors import McpServer
@@ -26,14 +26,6 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="processes are read in /proc"
 )
 
-CREATE = Action(
-    position=0,
-    step="executor",
-    tool="create_issue",
-    arguments={"title": "lamp", "project": "shop"},
-    key="issue",
-    why="asked",
-)
 FIND = {"text": "la"}
 
 
@@ -72,22 +64,6 @@ def opened(state: Path) -> int:
 def starts(state: Path) -> list[int]:
     file = state / "starts"
     return [int(line) for line in file.read_text().split()] if file.exists() else []
-
-
-def issues(state: Path) -> list[dict[str, Any]]:
-    file = state / "issues.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
-def alive(state: Path) -> list[int]:
-    """Return the processes of a server that are still there."""
-    mark = f"TRACKER_STATE={state}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in process.read_bytes().split(b"\0"):
-                found.append(int(process.parent.name))
-    return found
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -31,7 +31,7 @@ MIGRATIONS = (
         """,
     ),
 )
-_FIELDS = ("id", "effect", "text", "reason", "file", "line", "column")
+_FIELDS = ("id", "effect", "text", "reason")
 
 
 @dataclass(frozen=True, kw_only=True)

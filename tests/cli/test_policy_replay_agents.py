@@ -213,6 +213,27 @@ def test_an_erased_thread_does_not_contribute_any_more(recorded, replay, strict,
     assert "stopped" not in found["changes"]
 
 
+def test_the_agent_may_go_on_meanwhile_and_its_files_are_only_read(recorded, own, strict, cli):
+    with cm.Governance.load(own, tools=declared(), home=recorded) as governance:
+        ask(governance, "t-5", ANA, "Please pay 30 to NL91", payment(30))
+        done = cli("policy", "replay", "--policies", strict, "--home", recorded, "--json")
+        found = json.loads(done.stdout)
+        ask(governance, "t-6", ANA, "Please pay 30 to NL91", payment(30))
+    assert found["check"]["reproduced"] == found["decisions"]["read"] == 13
+    assert found["by_principal"]["ana"]["stopped"] == 2
+
+
+def test_roles_and_facts_count_as_they_were(recorded, replay, tmp_path):
+    rules = """
+    @id("old") permit (principal, action, resource)
+    when { principal.roles.contains("customer") && context.provenance.asked };
+    @id("facts") forbid (principal, action == Action::"pay", resource)
+    when { context.facts.limit < 1000 };
+    """
+    found, _ = replay(folder_of(tmp_path / "other", rules))
+    assert found["changes"] == {"let_through": 3, "same": 1, "stopped": 2}
+
+
 def test_a_thread_of_an_agent_is_erased_from_the_command_line(recorded, replay, strict, cli, ask):
     erase = ("audit", "erase", "--home", recorded, "--as", "li", "--why", "request 4711")
     told, code = ask(*erase, "t-4")

@@ -11,6 +11,7 @@ from concertmaster.contracts import (
     Principal,
     ToolShape,
     Trust,
+    digest,
 )
 from concertmaster.contracts.spec import ReviewSpec
 from concertmaster.evaluation.replay.difference import verdict
@@ -144,3 +145,29 @@ def test_a_kept_basis_gives_the_same_decision(tmp_path_factory):
 
     reproduces()
     assert seen == {"allow", "review", "deny"}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.dictionaries(WORDS, json_values, max_size=4))
+def test_arguments_that_are_kept_have_the_digest_that_the_event_names(arguments):
+    call = Call(
+        tool="pay",
+        arguments=arguments,
+        principal=Principal(id="ana"),
+        step="agent",
+        allowed=("pay",),
+        review=ReviewSpec(),
+    )
+    try:
+        named = call.digest()
+    except ValueError:
+        return  # What has no digest is denied before anything is kept of it.
+    kept = Basis.model_validate_json(basis_of(call, None, None, arguments).written())
+    assert digest({"tool": "pay", "arguments": kept.arguments}) == named

@@ -24,10 +24,12 @@ from concertmaster.contracts import (
 )
 from concertmaster.contracts.spec import ReviewSpec, StepSpec
 from concertmaster.errors import ToolError
+from concertmaster.graphs.conversation import shown_waiting, tell
 from concertmaster.graphs.grounds import Grounds, gather, take_note
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
-from concertmaster.graphs.state import State, read_turn, update_of
+from concertmaster.graphs.state import State, read_messages, read_turn, update_of
+from concertmaster.graphs.terminals import wording
 from concertmaster.policies.gate import Call
 from concertmaster.tools.declaration import ToolContext
 from concertmaster.tools.facts import resolve_facts
@@ -75,7 +77,12 @@ def make_authorize(services: Services, sessions: Sessions) -> Any:
                 results[str(action.position)] = refused(services, action, decision)
         for result in results.values():
             runtime.stream_writer(changed(result))
-        return Command(update=update_of({"results": results}), goto=now or later or "supervisor")
+        update = update_of({"results": results})
+        if later and not now:
+            told = wording(services, "waiting")
+            update["messages"] = shown_waiting(read_messages(state), turn, told)
+            tell(update["messages"][-1], config)
+        return Command(update=update, goto=now or later or "supervisor")
 
     return authorize
 

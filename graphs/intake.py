@@ -24,6 +24,7 @@ from concertmaster.contracts import (
     now,
     plain_text,
 )
+from concertmaster.graphs.conversation import Given, given_of, shown_asked
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages
 from concertmaster.policies.redaction import Finding, in_words
@@ -39,8 +40,9 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
     ) -> dict[str, Any]:
         session = sessions.of(runtime, thread_of(config))
         limits = services.spec.workflow.limits
-        given = plain_text(str(state.get("message") or ""))[: limits.message]
-        redacted = services.redaction.stored.redact(given)
+        given = given_of(state, hosted=bool(session.run))
+        message = plain_text(given.text)[: limits.message]
+        redacted = services.redaction.stored.redact(message)
         text = redacted.text
         memory = _recalled(services, read_memory(state), session.principal)
         resolution = resolve(text, memory)
@@ -58,7 +60,9 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
             follows=resolution.follows,
         )
         run = session.run or new_id("run")
-        kept = _readable(services, read_messages(state), session.principal)[-limits.window :]
+        # Before the first turn `messages` is what somebody sent; with a host nobody sends it.
+        before = read_messages(state) if session.run or "window" in state else ()
+        kept = _readable(services, before, session.principal)[-limits.window :]
         if redacted.found:
             _tell_redacted(services, session, run, redacted.found)
         services.trail.emit(
@@ -73,11 +77,12 @@ def make_intake(services: Services, sessions: Sessions) -> Any:
             kept_messages=len(kept),
         )
         turn = Turn(run=run, request=request, label=label)
-        if not text.strip():
-            turn = turn.model_copy(update={"outcome": _empty()})
+        if given.told or not text.strip():
+            turn = turn.model_copy(update={"outcome": _unanswerable(given)})
+        conversation = shown_asked(kept, turn)
         return {
-            "message": "",
-            "messages": [m.model_dump(mode="json") for m in kept],
+            **({"messages": conversation} if conversation else {}),
+            "window": [m.model_dump(mode="json") for m in kept],
             "memory": memory.model_dump(mode="json"),
             "label": label.model_dump(mode="json"),
             "turn": turn.model_dump(mode="json"),
@@ -106,8 +111,12 @@ def thread_of(config: RunnableConfig) -> str:
     return str(config.get("configurable", {}).get("thread_id", ""))
 
 
-def _empty() -> Outcome:
-    return Outcome(status="refused", text="There is no message to answer.", cause="empty message")
+def _unanswerable(given: Given) -> Outcome:
+    return Outcome(
+        status="refused",
+        text=given.told or "There is no message to answer.",
+        cause=given.cause or "empty message",
+    )
 
 
 def _readable(

@@ -1,7 +1,8 @@
 """What LangGraph checkpoints: a thread's memory and the record of its current turn.
 
 Plain JSON throughout. `turn` merges partial updates of one run and is replaced whole when the
-run id changes, so that nothing of the last turn can steer this one.
+run id changes, so that nothing of the last turn can steer this one. `window` is what prompts are
+made of, and no input reaches it; `messages` is what a chat UI sends and shows.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from langchain_core.messages import AnyMessage
+from langgraph.channels import EphemeralValue
 from pydantic import BaseModel, ValidationError
 from typing_extensions import TypedDict
 
 from concertmaster.contracts import Confidentiality, Label, Memory, Message, Trust, Turn
 from concertmaster.errors import StorageError
+from concertmaster.graphs.conversation import received
 
 __all__ = ["Input", "State", "merge_turn", "read_memory", "read_messages", "read_turn", "update_of"]
 
@@ -51,17 +55,23 @@ def _join_label(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[s
     return before.join(Label.model_validate(dict(new))).model_dump(mode="json")
 
 
-class Input(TypedDict):
-    """What starts a turn."""
+class Input(TypedDict, total=False):
+    """What starts a turn: a message, or messages of which the last one is the user's."""
 
     message: str
+    messages: list[AnyMessage]
 
 
 class State(TypedDict, total=False):
-    """The channels. Thread: messages, memory, label. Turn: message, turn."""
+    """The channels. Thread: window, messages, memory, label. Turn: message, turn.
 
-    message: str
-    messages: list[dict[str, Any]]
+    `message` is there in the step after it came in and no longer. `messages` are plain data of the
+    form that LangChain's messages have as JSON; see `concertmaster.graphs.conversation`.
+    """
+
+    message: Annotated[str, EphemeralValue]
+    messages: Annotated[list[AnyMessage], received]
+    window: list[dict[str, Any]]
     memory: dict[str, Any]
     label: Annotated[dict[str, Any], _join_label]
     turn: Annotated[dict[str, Any], merge_turn]
@@ -91,9 +101,12 @@ def read_memory(state: Mapping[str, Any]) -> Memory:
 
 
 def read_messages(state: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Return the thread's window of messages, dropping unreadable ones."""
+    """Return the thread's window of messages, dropping unreadable ones.
+
+    Threads of before there was a `window` have it in `messages`, in this form.
+    """
     read = []
-    stored = state.get("messages")
+    stored = state.get("window", state.get("messages"))
     for raw in stored if isinstance(stored, list) else ():
         try:
             read.append(Message.model_validate(raw))

@@ -14,6 +14,7 @@ from concertmaster.agents.followup import QUEUED
 from concertmaster.agents.recollection import note_of, remembered
 from concertmaster.agents.task import Services
 from concertmaster.contracts import Memory, Message, Outcome, Turn
+from concertmaster.graphs.conversation import shown, sources_of, tell
 from concertmaster.graphs.intake import thread_of
 from concertmaster.graphs.session import Context, Sessions
 from concertmaster.graphs.state import State, read_memory, read_messages, read_turn, update_of
@@ -73,9 +74,13 @@ def make_terminal(kind: Terminal, services: Services, sessions: Sessions) -> Any
         window = services.spec.workflow.limits.window
         before = read_messages(state)
         messages = (*before, *_said(services, turn, outcome, before))[-window:]
+        conversation = shown(messages)
+        if outcome.text:
+            tell(conversation[-1], config)
         return {
             **update_of({"outcome": outcome, "usage": usage}),
-            "messages": [m.model_dump(mode="json") for m in messages],
+            **({"messages": conversation} if conversation else {}),
+            "window": [m.model_dump(mode="json") for m in messages],
             "memory": remember(read_memory(state), turn, outcome).model_dump(mode="json"),
         }
 
@@ -130,7 +135,14 @@ def _said(
     label = own if worded else answer_label(turn, before, services.toolbox)
     return (
         Message(role="user", text=turn.request.text, run=turn.run, label=own),
-        Message(role="assistant", text=outcome.text, run=turn.run, documents=cited, label=label),
+        Message(
+            role="assistant",
+            text=outcome.text,
+            run=turn.run,
+            documents=cited,
+            sources=sources_of(outcome.citations),
+            label=label,
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.failure import Failure, read_failure
 from concertmaster.models.prices import priced
 from concertmaster.models.question import Question
+from concertmaster.models.quiet import unheard
 from concertmaster.models.reply import (
     Malformed,
     ModelUsage,
@@ -163,7 +164,7 @@ async def _answer(opened: Opened, asking: _Asking, patience: Patience, left: flo
     try:
         async with asyncio.timeout(bound) as scope:
             chat = _bound(opened.chat, asking.question, asking.way)
-            return await chat.ainvoke(asking.question.messages)
+            return await chat.ainvoke(asking.question.messages, unheard())
     except TimeoutError:
         if not scope.expired():
             raise

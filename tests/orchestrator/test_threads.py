@@ -47,8 +47,8 @@ async def test_window_and_checkpoints_stay_bounded(workspace, home):
         state = await desk.graph.aget_state(config)
         kept = [s async for s in desk.graph.aget_state_history(config)]
         history = await desk.history("t")
-    assert len(state.values["messages"]) == 4
-    assert state.values["messages"][-1]["run"] == run.id
+    assert len(state.values["window"]) == len(state.values["messages"]) == 4
+    assert state.values["window"][-1]["run"] == run.id
     assert len(kept) <= 6
     assert len(history) == 12
 

@@ -70,13 +70,15 @@ class Usage(Record):
 class Message(Record):
     """One message of the thread's window; `documents` are `(id, version)` that it quotes.
 
-    `label` is the join of what it was made from; without one, nobody knows.
+    `sources` tells people in one line what it cites. `label` is the join of what it was made from;
+    without one, nobody knows.
     """
 
     role: Literal["user", "assistant"]
     text: str
     run: str
     documents: tuple[tuple[str, str], ...] = ()
+    sources: str = ""
     label: Label | None = None
 
 

@@ -18,6 +18,7 @@ Refusal = Literal[
     "expired_key",
     "unknown_user",
     "disabled_user",
+    "removed_user",
     "malformed_token",
     "refused_algorithm",
     "unknown_signing_key",

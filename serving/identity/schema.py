@@ -66,5 +66,27 @@ CREATE TRIGGER changes_are_kept BEFORE DELETE ON changes
 BEGIN SELECT RAISE(ABORT, 'changes of users are only ever added'); END
 """
 
-MIGRATIONS = (Migration("users", 1, _FIRST),)
+# Of somebody who was removed a salted digest of the id stays; the log may put a tag in place of an
+# id that nobody has any more, and leave things out of such a line, and is otherwise as it was.
+_REMOVED = """
+CREATE TABLE removed (
+    tag TEXT PRIMARY KEY,
+    salt BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+DROP TRIGGER changes_stay;
+CREATE TRIGGER changes_stay BEFORE UPDATE ON changes
+WHEN new.seq IS NOT old.seq OR new.at IS NOT old.at OR new.what IS NOT old.what
+    OR (new.detail IS NOT old.detail AND new.subject IS old.subject)
+    OR (new.subject IS NOT old.subject AND (
+        new.subject NOT IN (SELECT tag FROM removed)
+        OR old.subject IN (SELECT id FROM users UNION SELECT id FROM seen)))
+    OR (new.by IS NOT old.by AND (
+        new.by NOT IN (SELECT tag FROM removed)
+        OR old.by IN (SELECT id FROM users UNION SELECT id FROM seen)))
+BEGIN SELECT RAISE(ABORT, 'changes of users are only ever added'); END
+"""
+
+MIGRATIONS = (Migration("users", 1, _FIRST), Migration("users", 2, _REMOVED))
 """One schema version each, applied in order."""

@@ -13,6 +13,7 @@ from concertmaster.contracts import Principal
 from concertmaster.contracts.base import Record
 from concertmaster.contracts.deadline import utc
 from concertmaster.serving.identity.refusal import refuse
+from concertmaster.serving.identity.removal import was_removed
 from concertmaster.serving.identity.user_file import UserFile
 
 __all__ = ["Named", "Seen"]
@@ -48,6 +49,10 @@ class Seen:
         )
         return Principal.model_validate_json(row["principal"]) if row else None
 
+    def known(self, id_: str) -> bool:
+        """Tell whether a token named somebody, however long ago, who is not forgotten yet."""
+        return self._file.row("SELECT 1 FROM seen WHERE id = ?", id_) is not None
+
     def named(self) -> list[Named]:
         """Return everybody whom a token named and who is not forgotten yet, by id."""
         sql = "SELECT principal, at, until, disabled FROM seen ORDER BY id"
@@ -72,7 +77,7 @@ class Seen:
             seconds: how long it is believed from now on.
 
         Raises:
-            Unauthenticated: the principal was disabled here.
+            Unauthenticated: the principal was disabled or removed here.
         """
         present = self._file.now()
         row = self._file.row("SELECT * FROM seen WHERE id = ?", principal.id)
@@ -91,6 +96,8 @@ class Seen:
         def work(connection: sqlite3.Connection) -> None:
             old = utc(present - _FORGOTTEN)
             connection.execute("DELETE FROM seen WHERE until < ? AND disabled = 0", (old,))
+            if row is None and was_removed(connection, principal.id):
+                raise refuse("removed_user", "this principal was removed here", about=principal.id)
             connection.execute(
                 "INSERT INTO seen (id, principal, issued, at, until) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET principal = excluded.principal,"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from concertmaster.contracts.base import now
 from concertmaster.contracts.deadline import utc
-from concertmaster.errors import ConfigError, HomeReadOnly
+from concertmaster.errors import ConfigError, HomeReadOnly, StorageError
 from concertmaster.orchestrator.home import base_dir
 from concertmaster.serving.identity.schema import MIGRATIONS
 from concertmaster.storage import Database, storage_error
@@ -85,9 +85,17 @@ class UserFile:
         Raises:
             StorageError: the file cannot be read.
         """
+        return self.look(lambda connection: connection.execute(sql, values).fetchall())
+
+    def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` finds among what is committed; it only reads.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
         try:
             with self._reading:
-                return self._reader.execute(sql, values).fetchall()
+                return work(self._reader)
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
 
@@ -99,6 +107,14 @@ class UserFile:
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one transaction; see `Database.write`."""
         return await self._database.write(work)
+
+    async def purge(self) -> bool:
+        """Write the file anew without what was deleted; tell whether no copy of it is left."""
+        try:
+            async with self._database.writing:
+                return await self._database.read(_purged)
+        except StorageError:
+            return False  # Another program has it; what was deleted is gone from the tables.
 
     def note(
         self, connection: sqlite3.Connection, by: str, what: str, subject: str, **detail: Any
@@ -122,6 +138,12 @@ def _reader(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+def _purged(connection: sqlite3.Connection) -> bool:
+    connection.execute("VACUUM")
+    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return row is not None and row[0] == 0
 
 
 @contextmanager

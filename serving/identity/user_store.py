@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from concertmaster.contracts.base import Record, now
 from concertmaster.contracts.deadline import utc
 from concertmaster.errors import ConfigError, UnknownPrincipal
 from concertmaster.serving.identity.key_store import KeyStore
+from concertmaster.serving.identity.removal import Removed, readmit, remove_rows, was_removed
 from concertmaster.serving.identity.seen import Seen
 from concertmaster.serving.identity.session_rows import end_sessions
 from concertmaster.serving.identity.user import User, checked_id, checked_names
@@ -81,11 +83,23 @@ class UserStore:
         """Return everybody, by id."""
         return [_user(row) for row in self.file.rows("SELECT * FROM users ORDER BY id")]
 
-    async def add(self, principal: Principal, *, by: str) -> User:
+    def was_removed(self, id_: str) -> bool:
+        """Tell whether somebody of this id, also in other case, was removed before."""
+        return self.file.look(lambda connection: was_removed(connection, id_))
+
+    async def add(self, principal: Principal, *, by: str, again: bool = False) -> User:
         """Add a user.
 
+        Threads belong to an id, so one that was removed is not given to anybody in passing.
+
+        Args:
+            principal: the user.
+            by: who adds it, for the log.
+            again: take an id of somebody who was removed. Whoever gets it has that person's
+                threads, as far as they were not erased: it has to be the same person.
+
         Raises:
-            ConfigError: the id exists, also in other case, or something is no name.
+            ConfigError: the id exists, also in other case, or was removed, or something is no name.
         """
         user = User(principal=_checked(principal), created=utc(self.file.now()))
 
@@ -96,11 +110,21 @@ class UserStore:
                     f"there is a user {found['id']!r} already",
                     hint=f"`concertmaster users show {found['id']}` tells who it is",
                 )
+            told = _shown(user.principal)
+            if was_removed(connection, user.id):
+                if not again:
+                    raise ConfigError(
+                        f"a user {user.id!r} was removed, and threads of theirs may be left",
+                        hint="choose another id; --again if this is the same person",
+                    )
+                readmit(connection, user.id)
+                end_sessions(connection, user.id)
+                told["again"] = True
             connection.execute(
                 "INSERT INTO users (id, principal, created) VALUES (?, ?, ?)",
                 (user.id, user.principal.model_dump_json(), user.created),
             )
-            self.file.note(connection, by, "added", user.id, **_shown(user.principal))
+            self.file.note(connection, by, "added", user.id, **told)
 
         await self.file.write(work)
         return user
@@ -178,7 +202,8 @@ class UserStore:
     async def disable(self, id_: str, *, by: str, disabled: bool = True) -> None:
         """Let somebody do nothing any more, or let them again; their sessions end at once.
 
-        It also counts for somebody whom a token named, however long that token is valid.
+        It also counts for somebody whom a token named, however long that token is valid. Enabled,
+        somebody of an issuer who was removed may come back with their next token.
 
         Raises:
             UnknownPrincipal: there is no such user, and no token named one.
@@ -189,13 +214,35 @@ class UserStore:
             for table in ("users", "seen"):
                 sql = f"UPDATE {table} SET disabled = ? WHERE id = ?"
                 changed += connection.execute(sql, (int(disabled), id_)).rowcount
-            if not changed:
+            if not changed and (disabled or ":" not in id_ or not readmit(connection, id_)):
                 _unknown(id_, self.file.path)
             ended = end_sessions(connection, id_) if disabled else 0
             what = "disabled" if disabled else "enabled"
             self.file.note(connection, by, what, id_, sessions_ended=ended)
 
         await self.file.write(work)
+
+    async def remove(self, id_: str, *, by: str) -> Removed:
+        """Remove a user, or somebody whom a token named, for good.
+
+        Keys, sessions and one-time codes end with the next request; runs that wait are refused
+        when they are resumed. What was stored of the person is deleted: name, roles, groups,
+        tenant, notes on keys; the log tells of them under a tag. A salted digest of the id stays,
+        so that the id, and with it the threads, is given to nobody in passing; see `add`. A token
+        that names somebody who was removed is refused, until they are enabled.
+
+        Threads, and what the trail says of their runs, stay in their homes: see `Desk.forget`.
+
+        Raises:
+            UnknownPrincipal: there is no such user, and no token named one.
+        """
+
+        def work(connection: sqlite3.Connection) -> Removed:
+            done = remove_rows(connection, self.file, id_, by)
+            return done or _unknown(id_, self.file.path)
+
+        done: Removed = await self.file.write(work)
+        return replace(done, purged=await self.file.purge())
 
     def changes(self, subject: str | None = None, *, last: int = 200) -> list[Change]:
         """Return the latest changes, of one user if named, oldest first."""

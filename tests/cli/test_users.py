@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import pty
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -107,6 +110,60 @@ def test_disabled_user_is_refused_by_a_running_server_until_enabled(cli, ask, li
     assert whose(store, made["text"]) == "li"
 
 
+def test_removed_user_is_gone_and_the_id_is_kept_from_others(cli, ask, li, store):
+    made, _ = ask("users", "key", "create", "li", "--note", "lis laptop")
+    done, code = ask("users", "remove", "li", "--yes", "--as", "dora")
+    assert (code, done["removed"], done["keys"]) == (0, True, 1)
+    assert store.resolve("li") is None
+    with pytest.raises(Unauthenticated, match="not known"):
+        whose(store, made["text"])
+    assert cli("users", "show", "li").exit_code == 2
+    told = cli("users", "log").stdout
+    assert f"{done['logged_as']}  removed by dora" in told
+    assert "Li Zhang" not in told
+    for id_ in ("li", "LI"):
+        refused = cli("users", "add", id_)
+        assert (refused.exit_code, "--again" in refused.stderr) == (2, True)
+    assert cli("users", "add", "li", "--again").exit_code == 0
+    assert store.resolve("li").roles == ()
+
+
+def test_who_is_removed_with_a_server_beside_it_is_told_what_may_be_left(cli, li, store):
+    reader = sqlite3.connect(store.file.path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM users").fetchall()
+    told = cli("users", "remove", "li", "--yes")
+    reader.close()
+    assert (told.exit_code, "until it is closed" in told.stderr) == (0, True)
+    assert "audit erase" in told.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 130), ("y\n", 0), ("\x04", 130)])
+def test_somebody_at_a_terminal_is_asked_first(li, store, answer, code):
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer.encode())
+        command = [sys.executable, "-m", "concertmaster", "users", "remove", "li"]
+        done = subprocess.run(
+            command, check=False, stdin=theirs, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == code, done.stderr
+    assert "Remove li for good?" in done.stderr
+    assert (store.find("li") is None) == (code == 0)
+
+
+def test_removed_people_are_left_out_of_an_import(cli, ask, workspace, store):
+    ask("users", "import", workspace)
+    ask("users", "remove", "mo", "--yes")
+    done, code = ask("users", "import", workspace)
+    assert (done["added"], done["removed"], code) == ([], ["mo"], 0)
+    assert "left out: mo" in cli("users", "import", workspace).stderr
+    assert store.resolve("mo") is None
+
+
 def test_code_signs_in_once(ask, cli, li, store):
     made = cli("users", "code", "li")
     signed_in = asyncio.run(Codes(store).sign_in(made.stdout))
@@ -118,7 +175,8 @@ def test_code_signs_in_once(ask, cli, li, store):
 def test_people_of_a_workspace_become_users_and_stay_as_they_are(cli, ask, workspace, store):
     cli("users", "add", "li", "--role", "auditor")
     done, code = ask("users", "import", workspace)
-    assert (done, code) == ({"added": ["ana", "ben", "reader", "mo"], "there": ["li"]}, 0)
+    told = {"added": ["ana", "ben", "reader", "mo"], "there": ["li"], "removed": []}
+    assert (done, code) == (told, 0)
     assert store.resolve("mo").roles == ("finance",)
     assert store.resolve("li").roles == ("auditor",)
     assert "added: nobody" in cli("users", "import", workspace).stdout
@@ -166,6 +224,9 @@ def test_whom_tokens_named_is_listed_and_can_be_disabled(cli, ask, store):
     [
         (("show", "nobody"), "users list"),
         (("disable", "nobody"), "users list"),
+        (("remove", "nobody", "--yes"), "users list"),
+        (("remove", "li"), "add --yes"),
+        (("remove", "li", "--json"), "add --yes"),
         (("roles", "nobody", "add", "x"), "users list"),
         (("roles", "li", "add"), "roles li add NAME"),
         (("roles", "li", "add", "a b"), "cannot be a role"),
@@ -238,7 +299,7 @@ def test_users_need_no_server(process, home):
 @pytest.mark.parametrize(
     "command",
     [
-        *("add", "list", "show", "disable", "enable", "roles", "groups"),
+        *("add", "list", "show", "disable", "enable", "remove", "roles", "groups"),
         *("key create", "key list", "revoke", "code", "import", "log"),
     ],
 )
@@ -247,14 +308,14 @@ def test_help_of_every_command_shows_an_example(cli, command):
     assert f"Example: concertmaster users {command}" in told
 
 
-@pytest.mark.parametrize("how", ["disabled", "forgotten"])
+@pytest.mark.parametrize("how", ["disabled", "removed", "forgotten"])
 async def test_waiting_run_of_somebody_who_may_not_any_more_is_refused(workspace, home, how):
     """Approved or not: what counts is who the requester is when the run is resumed."""
     present = [datetime.now(UTC)]
     store = UserStore.open(clock=lambda: present[0])
     await store.add(Principal(id="li", roles=("finance",)), by="root")
     ana = Principal(id="corp:ana", roles=("customer",))
-    if how == "disabled":
+    if how != "forgotten":
         ana = ana.model_copy(update={"id": "ana"})
         await store.add(ana, by="root")
     else:
@@ -265,6 +326,8 @@ async def test_waiting_run_of_somebody_who_may_not_any_more_is_refused(workspace
             assert run.status == "awaiting_review"
             if how == "disabled":
                 await store.disable("ana", by="root")
+            elif how == "removed":
+                await store.remove("ana", by="root")
             else:
                 present[0] += timedelta(hours=1)
             run = await desk.decide(run.pending[0].id, cm.Approve(), principal="li")

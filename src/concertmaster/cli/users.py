@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from concertmaster.cli import users_import, users_keys, users_roles
+from concertmaster.cli import users_import, users_keys, users_remove, users_roles
 from concertmaster.cli.failures import CommandGroup
 from concertmaster.cli.options import Json
 from concertmaster.cli.users_store import (
@@ -49,6 +49,9 @@ def add(
     roles: _Roles = None,
     groups: _Groups = None,
     tenant: _Tenant = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Though the id was removed: it is the same person.")
+    ] = False,
     by: By = None,
     users: UsersFile = None,
     as_json: Json = False,
@@ -65,7 +68,7 @@ def add(
         groups=tuple(groups or ()),
         tenant=tenant,
     )
-    user = with_store(users, lambda store: store.add(principal, by=actor(by)))
+    user = with_store(users, lambda store: store.add(principal, by=actor(by), again=again))
     if as_json:
         print_json(plain_user(user))
         return
@@ -195,6 +198,7 @@ def log(
     with_store(users, work)
 
 
+app.command(epilog=users_remove.EXAMPLE)(users_remove.remove)
 app.command("roles", epilog=users_roles.ROLES)(users_roles.roles)
 app.command("groups", epilog=users_roles.GROUPS)(users_roles.groups)
 app.add_typer(users_keys.app, name="key")

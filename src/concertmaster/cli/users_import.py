@@ -22,25 +22,37 @@ EXAMPLE = "Example: concertmaster users import examples/support_desk"
 def import_(
     workspace: WorkspaceDir, *, by: By = None, users: UsersFile = None, as_json: Json = False
 ) -> None:
-    """Add the people of a workspace's principals.yaml. Who is a user already stays as they are."""
+    """Add the people of a workspace's principals.yaml. Who is a user already stays as they are.
+
+    Whose id was removed is left out; `users add --again` takes the same person in again.
+    """
     from concertmaster.cli.console import note, print_json, put
 
     people = _people(workspace)
 
-    async def work(store: UserStore) -> tuple[list[str], list[str]]:
+    async def work(store: UserStore) -> dict[str, list[str]]:
         new = [person for person in people if store.find(person.id) is None]
+        gone = {person.id for person in new if store.was_removed(person.id)}
         for person in new:
-            await store.add(person, by=actor(by))
-        added = [person.id for person in new]
-        return added, [person.id for person in people if person.id not in added]
+            if person.id not in gone:
+                await store.add(person, by=actor(by))
+        unknown = {person.id for person in new}
+        return {
+            "added": [person.id for person in new if person.id not in gone],
+            "there": [person.id for person in people if person.id not in unknown],
+            "removed": [person.id for person in new if person.id in gone],
+        }
 
-    added, there = with_store(users, work)
+    done = with_store(users, work)
     if as_json:
-        print_json({"added": added, "there": there})
+        print_json(done)
         return
+    added, there, gone = done["added"], done["there"], done["removed"]
     put(f"added: {', '.join(added) or 'nobody'}")
     if there:
         note(f"there already, and left as they are: {', '.join(there)}")
+    if gone:
+        note(f"removed before, and left out: {', '.join(gone)}")
     note("`concertmaster users key create ID` makes a key to sign in with")
 
 

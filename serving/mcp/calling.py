@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    INVALID_REQUEST,
     CallToolRequestParams,
     CallToolResult,
     ListToolsResult,
@@ -32,7 +33,7 @@ from concertmaster.serving.mcp.catalogue import offered, schemas, tools_of
 from concertmaster.serving.mcp.result import refused, result_of
 from concertmaster.serving.visible import run_for
 
-__all__ = ["Caller", "server_of"]
+__all__ = ["Ask", "Caller", "server_of"]
 
 _log = logging.getLogger("concertmaster.serving")
 
@@ -47,15 +48,26 @@ class Caller:
     key: str | None = None
 
 
-def server_of(host: Host, caller: Callable[[_Context], Caller]) -> Server[Any]:
-    """Return an MCP server of a host's workflows; `caller` tells who sent a message."""
+Ask = Callable[[_Context, Desk], Awaitable[Caller]]
+"""Tells who sent a message, as a workflow knows it."""
 
-    async def list_tools(_: _Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+
+def server_of(host: Host, ask: Ask) -> Server[Any]:
+    """Return an MCP server of a host's workflows; `ask` tells who sent a message."""
+
+    async def list_tools(
+        context: _Context, params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        try:
+            for desk in host:
+                await ask(context, desk)
+        except ConcertmasterError as error:
+            raise MCPError(INVALID_REQUEST, error.message) from None
         return ListToolsResult(tools=tools_of(host))
 
     async def call_tool(context: _Context, params: CallToolRequestParams) -> CallToolResult:
         try:
-            return await _called(host, context, caller(context), params)
+            return await _called(host, context, ask, params)
         except ConcertmasterError as error:
             return refused(error)
         except MCPError:
@@ -77,7 +89,7 @@ def server_of(host: Host, caller: Callable[[_Context], Caller]) -> Server[Any]:
 
 
 async def _called(
-    host: Host, context: _Context, caller: Caller, params: CallToolRequestParams
+    host: Host, context: _Context, ask: Ask, params: CallToolRequestParams
 ) -> CallToolResult:
     found = offered(host, params.name)
     if found is None:
@@ -87,6 +99,7 @@ async def _called(
     wrong = misfits(schemas(looks), given)
     if wrong:
         raise MCPError(INVALID_PARAMS, f"the arguments do not fit: {'; '.join(wrong)}")
+    caller = await ask(context, desk)
     who = caller.principal
     with host.streaming(who):
         if looks:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from starlette.types import Receive, Scope, Send
 
+    from concertmaster.orchestrator.desk import Desk
+
 __all__ = ["McpEndpoint"]
 
 _WHO = "concertmaster.caller"
@@ -99,7 +101,7 @@ class McpEndpoint:
             await self._over.wait()
 
 
-def _caller(context: ServerRequestContext[Any, Any]) -> Caller:
+async def _caller(context: ServerRequestContext[Any, Any], _: Desk) -> Caller:
     assert context.request is not None
     found: Caller = context.request.scope[_WHO]
     return found

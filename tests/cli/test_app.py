@@ -22,6 +22,7 @@ COMMANDS = [
     ["ingest"],
     ["run"],
     ["chat"],
+    ["mcp"],
     *(["approvals", c] for c in ("list", "show", "approve", "edit", "reject", "respond")),
     *(["threads", c] for c in ("list", "show", "export")),
     *(["runs", c] for c in ("list", "cancel", "recover")),

@@ -28,6 +28,7 @@ from concertmaster.cli import evaluate as evaluates
 from concertmaster.cli import graph as graphs
 from concertmaster.cli import ingest as ingests
 from concertmaster.cli import init as inits
+from concertmaster.cli import mcp as mcps
 from concertmaster.cli import prune as prunes
 from concertmaster.cli import report as reports
 from concertmaster.cli import run as single_runs
@@ -83,6 +84,7 @@ _COMMANDS = (
     (_WORK, single_runs.run, single_runs.EXAMPLE),
     (_WORK, chats.chat, chats.EXAMPLE),
     (_WORK, serves.serve, serves.EXAMPLE),
+    (_WORK, mcps.mcp, mcps.EXAMPLE),
     (_LOOK, evaluates.evaluate, evaluates.EXAMPLE),
     (_LOOK, graphs.graph, graphs.EXAMPLE),
     (_LOOK, doctors.doctor, doctors.EXAMPLE),

@@ -21,7 +21,8 @@ async def judge(task: Task) -> dict[str, Any]:
 
     An unsupported sentence asks for a revision, a breach of access or of a business rule
     escalates at once, and so does a draft that still fails when no revision is left. Where the
-    step declares a model, that is asked about what passed so far; it can only object.
+    step declares a predictor or a model, that is asked about what passed so far; it can only
+    object.
     """
     draft = task.turn.draft
     if draft is None:
@@ -41,7 +42,7 @@ async def judge(task: Task) -> dict[str, Any]:
 
 
 async def _judged(task: Task, draft: Draft, verdict: Verdict) -> tuple[Verdict, Usage]:
-    """Return the verdict with a model's objections, if one is declared and all passed so far."""
+    """Return the verdict with a judge's objections, if one is declared and all passed so far."""
     if verdict.status != "pass":
         return verdict, task.turn.usage
     objections, usage = await second_opinion(task, draft)

@@ -1,4 +1,4 @@
-"""A second opinion on a draft: a model that may object to what the checks let pass, no more."""
+"""A second opinion on a draft: one that may object to what the checks let pass, no more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from concertmaster.agents.asking import ask, chosen
+from concertmaster.agents.predicted_judging import predicted_objections
 from concertmaster.agents.prompts import judging_prompt
 from concertmaster.contracts import Draft, Finding, Usage
 from concertmaster.errors import ModelError
@@ -56,9 +57,10 @@ class _Judgement(BaseModel):
 
 
 async def second_opinion(task: Task, draft: Draft) -> tuple[list[Finding], Usage]:
-    """Return a model's objections, none if the step declares no model or none is configured.
+    """Return what is objected, nothing if the step declares no predictor and no model, or has none.
 
-    It is asked about factual sentences of a model's draft only: what stands word for word in its
+    The step's predictor is asked first; the model, where there is no predictor or it failed. They
+    are asked about factual sentences of a model's draft only: what stands word for word in its
     source, and what the workspace worded itself, needs no opinion. An answer that is not of the
     declared form, or names a sentence that there is not, counts as no opinion, which is recorded:
     the verdict of the checks then stands.
@@ -67,6 +69,11 @@ async def second_opinion(task: Task, draft: Draft) -> tuple[list[Finding], Usage
     if draft.method != "model" or not factual:
         return [], task.turn.usage
     prompt = judging_prompt(task, draft, _SCHEMA)
+    if task.step.predictor is not None:
+        level = prompt.labelled(prompt.certain).confidentiality
+        told = await predicted_objections(task, draft, factual, level)
+        if told is not None:
+            return told, task.turn.usage
     choice = chosen(task, prompt)
     if choice.model is None:
         return [], task.turn.usage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concertmaster.agents.task import Task
-from concertmaster.contracts import canonical
+from concertmaster.contracts import Confidentiality, canonical
 from concertmaster.contracts.schema import misfits
 from concertmaster.errors import ModelError, ModelUnavailable
 from concertmaster.models.predictor import Predictor
@@ -27,16 +27,24 @@ class Prediction:
     version: str
 
 
-async def predict(task: Task, need: str, given: Mapping[str, Any]) -> Prediction:
+async def predict(
+    task: Task, need: str, given: Mapping[str, Any], *, level: Confidentiality | None = None
+) -> Prediction:
     """Ask the first predictor that serves the need, then the next where one fails.
 
     Values are not in the trail, in neither direction.
+
+    Args:
+        task: whose step asks.
+        need: what for.
+        given: what goes in.
+        level: the highest confidentiality of what goes in; the turn's unless said.
 
     Raises:
         ModelUnavailable: none serves the need, or none may see data of this turn.
         ModelError: what was given does not fit, or each of them failed.
     """
-    level = task.turn.label.confidentiality
+    level = task.turn.label.confidentiality if level is None else level
     fitting, passed = task.services.predictors.serving(need, level)
     if not fitting:
         listed = "; ".join(f"{name} {why}" for name, why in passed.items())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from concertmaster.contracts.schema import schema_fault
 from concertmaster.errors import ConfigError
-from concertmaster.graphs.checks.intent_predictors import check_intent_predictors
+from concertmaster.graphs.checks.step_predictors import check_step_predictors
 from concertmaster.graphs.checks.subject import Subject
 from concertmaster.graphs.problems import Problem
 from concertmaster.models.onnx_predictor import load_onnx
@@ -22,7 +22,7 @@ def check_predictors(subject: Subject) -> Iterator[Problem]:
     found = subject.workspace.spec.models.predictors
     names = [(p.name, (_PART, "predictors", i, "name")) for i, p in enumerate(found)]
     yield from subject.twice(names, "predictor")
-    yield from check_intent_predictors(subject)
+    yield from check_step_predictors(subject)
     for index, spec in enumerate(found):
         at, whose = (_PART, "predictors", index), f"predictor {spec.name!r}"
         sound = True

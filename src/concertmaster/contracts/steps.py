@@ -106,7 +106,7 @@ class StepSpec(Spec):
     `model` is `none` when the step works without one. `permission` names the policy file that
     governs its tools, or `none`. `fallback` is another step, `escalate` or `refuse`. `context`
     replaces the workflow's rules for what the step's prompts hold. `predictor` is the need by which
-    an intent classifier asks a predictor of `models.yaml` first.
+    an intent classifier or a critic asks a predictor of `models.yaml` first.
     """
 
     id: Name

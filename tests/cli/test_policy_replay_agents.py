@@ -98,7 +98,7 @@ def home(tmp_path):
     return tmp_path / "agent"
 
 
-def ask(governance, thread, principal, said, *calls, resume=None):
+def ask(governance, thread, principal, said, *calls, answer=APPROVE):
     """Let an agent make calls, one after the other; answer its review."""
     agent = create_agent(
         ScriptedModel(*calls, "Done."),
@@ -111,7 +111,7 @@ def ask(governance, thread, principal, said, *calls, resume=None):
     acting = cm.Acting(principal=principal, reviewer=LI)
     state = agent.invoke({"messages": [("user", said)]}, config, context=acting)
     if "__interrupt__" in state:
-        agent.invoke(Command(resume=APPROVE), config, context=acting)
+        agent.invoke(Command(resume=answer), config, context=acting)
 
 
 def payment(euros):
@@ -221,6 +221,15 @@ def test_the_agent_may_go_on_meanwhile_and_its_files_are_only_read(recorded, own
         ask(governance, "t-6", ANA, "Please pay 30 to NL91", payment(30))
     assert found["check"]["reproduced"] == found["decisions"]["read"] == 13
     assert found["by_principal"]["ana"]["stopped"] == 2
+
+
+def test_that_a_person_said_no_is_no_decision_of_the_gate(recorded, own, replay):
+    with cm.Governance.load(own, tools=declared(), home=recorded) as governance:
+        no = {"decisions": [{"type": "reject", "message": "not today"}]}
+        ask(governance, "t-5", ANA, "Please pay 300 to NL91", payment(300), answer=no)
+    found, code = replay(own)
+    assert (found["changes"], code) == ({"same": 7}, 0)
+    assert found["decisions"]["exact"] == found["decisions"]["read"]
 
 
 def test_roles_and_facts_count_as_they_were(recorded, replay, tmp_path):

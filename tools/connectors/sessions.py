@@ -152,7 +152,7 @@ class Sessions:
         made = Session(place, self._idle, self._retired)
         self._open[tenant] = made
         self._all.add(made)
-        made.owner.add_done_callback(lambda _: self._all.discard(made))
+        made.owner.add_done_callback(lambda task: self._ended(made, task))
         return made
 
     async def close(self) -> None:
@@ -175,6 +175,11 @@ class Sessions:
         if unused is not None:
             unused.retire()
         return unused is not None
+
+    def _ended(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._all.discard(session)
+        if not task.cancelled():
+            task.exception()  # Whoever called was told, by its own call.
 
     def _retired(self, session: Session) -> None:
         for tenant, known in list(self._open.items()):

@@ -250,13 +250,26 @@ def _running(file: Path) -> bool:
     return False
 
 
+@pytest.fixture
+def patient(tmp_path: Path) -> Path:
+    """Return settings by which runs are waited for longer than any test takes."""
+    file = tmp_path / "patient.yaml"
+    file.write_text("drain: 3600\n")
+    return file
+
+
 @pytest.mark.parametrize(
     ("which", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0)], ids=["int", "term"]
 )
 async def test_signal_ends_it_at_once_and_the_run_goes_on_with_the_next_start(
-    workspace: Path, home: Path, start: Callable[..., Process], which: int, code: int
+    workspace: Path,
+    home: Path,
+    patient: Path,
+    start: Callable[..., Process],
+    which: int,
+    code: int,
 ) -> None:
-    process = start(workspace, "--as", "ana")
+    process = start(workspace, "--as", "ana", "--settings", patient)
     process.send(BEGIN)
     assert process.hear()["id"] == 0
     process.send(call(1, HELD))
@@ -273,9 +286,9 @@ async def test_signal_ends_it_at_once_and_the_run_goes_on_with_the_next_start(
 
 
 async def test_signal_while_the_end_of_input_is_waited_out_ends_that(
-    workspace: Path, home: Path, start: Callable[..., Process]
+    workspace: Path, home: Path, patient: Path, start: Callable[..., Process]
 ) -> None:
-    process = start(workspace, "--as", "ana")
+    process = start(workspace, "--as", "ana", "--settings", patient)
     process.send(BEGIN + call(1, HELD))
     await under_way(home)
     process.process.stdin.close()

@@ -1,5 +1,6 @@
 """A server of the protocol as it was: it gives each connection a session, and may forget it."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ class Old(ThreadingHTTPServer):
         self.sessions: list[str] = []
         self.forgets_before = ""
         self.breaks_off = False
+        self.gate = threading.Event()
+        self.gate.set()
 
     def answer(self, method: str, session: str | None) -> tuple[int, Any]:
         if method == self.forgets_before:
@@ -61,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return None
+        if method == "tools/call":
+            self.server.gate.wait(60)
         code, body = self.server.answer(method, self.headers.get("mcp-session-id"))
         told = json.dumps({"jsonrpc": "2.0", "id": message["id"], **body}) if body else ""
         return self.reply(code, told.encode(), method == "initialize")
@@ -161,3 +166,20 @@ async def test_answer_that_breaks_off_is_uncertain_and_the_call_not_sent_again(
         old.breaks_off = False
         await run_tool(count, {}, ctx)
     assert old.asked.count("initialize") == 2
+
+
+async def test_request_that_breaks_leaves_the_others_alone(
+    old: Old, count: Tool, ctx: ToolContext
+) -> None:
+    async with kept_open([count]):
+        old.gate.clear()
+        held = asyncio.create_task(run_tool(count, {}, ctx))
+        async with asyncio.timeout(30):
+            while "tools/call" not in old.asked:
+                await asyncio.sleep(0.01)
+        old.breaks_off = True
+        with pytest.raises(ToolUncertain, match="broke off"):
+            await run_tool(count, {}, ctx)
+        old.gate.set()
+        assert (await held).isdigit()
+    assert old.asked.count("initialize") == 1

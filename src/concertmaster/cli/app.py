@@ -90,6 +90,7 @@ _COMMANDS = (
     (_LOOK, doctors.doctor, doctors.EXAMPLE),
     (_LOOK, reports.report, reports.EXAMPLE),
     (_KEEP, backups.backup, backups.EXAMPLE),
+    (_KEEP, backups.restore, backups.RESTORE),
     (_KEEP, prunes.prune, prunes.EXAMPLE),
     (_KEEP, versions.version, versions.EXAMPLE),
 )

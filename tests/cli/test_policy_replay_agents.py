@@ -273,6 +273,13 @@ def test_a_tool_that_is_declared_otherwise_today_makes_it_approximate(recorded, 
     assert found["decisions"]["approximate"] == {"the tool's declaration has changed since": 2}
 
 
+def test_a_home_of_an_earlier_release_says_what_is_missing(recorded, own, cli):
+    change(recorded, "DROP TABLE governed_setups")
+    done = cli("policy", "replay", "--policies", own, "--home", recorded)
+    assert done.exit_code != 0
+    assert "open the agent's governance on it once" in " ".join(done.stderr.split())
+
+
 def test_a_home_of_several_agents_asks_which(recorded, replay, own, cli):
     with cm.Governance.load(own, tools=declared(), home=recorded, name="other"):
         pass

@@ -154,6 +154,14 @@ def test_a_forgotten_thread_is_in_no_file_any_more(lived, home, people):
     assert decided(lived, "other")
 
 
+def test_a_thread_in_memory_is_forgotten_as_well(bank, govern, agent, people):
+    governance = govern(bank)
+    agent(bank.tools(), governance, SMALL, "Ok.").ask()
+    assert governance.forget("t", by=people.li, why="asked for") > 0
+    assert governance.events("t") == []
+    assert governance.prune(timedelta(days=1)) == ()
+
+
 def test_the_trail_verifies_and_tells_who_erased(lived, people):
     lived.forget("t", by=people.li, why="request 4711")
     (told,) = [e for e in lived.events() if e.type == "audit.erased"]

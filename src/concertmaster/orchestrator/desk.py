@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from concertmaster.agents.notices import Notice
 from concertmaster.agents.task import Services
@@ -22,12 +21,10 @@ from concertmaster.contracts import (
     StreamEvent,
     plain_text,
 )
-from concertmaster.contracts.events import RunEnded
 from concertmaster.contracts.feedback import Feedback, Thumb
 from concertmaster.contracts.html import Listed
 from concertmaster.contracts.retention import RetentionSpec
 from concertmaster.errors import (
-    ApprovalUnknown,
     HomeBusy,
     HomeError,
     KnowledgeError,
@@ -37,22 +34,22 @@ from concertmaster.errors import (
 from concertmaster.graphs.compile import Graph
 from concertmaster.orchestrator.auditing import Signing
 from concertmaster.orchestrator.background import Background
+from concertmaster.orchestrator.deciding import Deciding
 from concertmaster.orchestrator.feedback import Correction, FeedbackBook
 from concertmaster.orchestrator.forgetting import Forgetting, Forgotten
 from concertmaster.orchestrator.home import Home
 from concertmaster.orchestrator.knowledge import Library, tell_ingest
 from concertmaster.orchestrator.lifecycle import Lifecycle
+from concertmaster.orchestrator.listening import Listener
 from concertmaster.orchestrator.notifying import Notifier, Notifying, configured, patience
 from concertmaster.orchestrator.people import People
-from concertmaster.orchestrator.receiving import accepted, check_answer, received, redacted_answer
+from concertmaster.orchestrator.receiving import accepted, received
 from concertmaster.orchestrator.reconciling import look_again
 from concertmaster.orchestrator.retention import PruneReport, Retention
 from concertmaster.orchestrator.run import Run
 from concertmaster.orchestrator.runs import Runs, ThreadRecord
 from concertmaster.orchestrator.segments import Progress, Segments, Watcher
-from concertmaster.orchestrator.streaming import as_event, text_parts
 from concertmaster.orchestrator.tracing import Traces
-from concertmaster.policies.approvals import unknown_approval
 from concertmaster.policies.claims import DEFAULT
 from concertmaster.policies.redaction import Finding
 from concertmaster.storage import Database
@@ -63,8 +60,6 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 _LONGEST_REASON = 1000
-
-_log = logging.getLogger("concertmaster")
 
 
 class Desk:
@@ -97,6 +92,9 @@ class Desk:
         self.library = library
         self._segments = segments
         self._life = Lifecycle(services, people, runs, segments)
+        self._deciding = Deciding(
+            home=home, services=services, people=people, runs=runs, life=self._life
+        )
         self._signing = Signing(home.path, services.trail)
         self._notifying = Notifying(database, services.trail, configured(), patience())
         services.approvals.beside(self._notifying.keep)
@@ -116,7 +114,7 @@ class Desk:
             runs=runs,
             life=self._life,
             receive=self._received,
-            record_answer=self._answered,
+            record_answer=self._deciding.answer,
             cancel=self._cancelled,
         )
 
@@ -164,20 +162,9 @@ class Desk:
         """
         if tell is None:
             return await self._take(text, principal, thread, None)
-        heard = _safely(tell)
-        ids: dict[str, str] = {}
-
-        async def progress(told: Mapping[str, Any]) -> None:
-            if told.get("kind") == "run_started":
-                ids.update(run=told["run"], thread=told["thread"])
-            event = as_event(told, ids)
-            if event is not None:
-                heard(event)
-
-        run = await self._take(text, principal, thread, progress)
-        for event in text_parts(run):
-            heard(event)
-        heard(RunEnded(run=run.id, thread=run.thread, outcome=run.outcome))
+        listener = Listener(tell)
+        run = await self._take(text, principal, thread, listener.progress)
+        listener.rested(run)
         return run
 
     async def stream(
@@ -218,22 +205,11 @@ class Desk:
             ApprovalError: it is no answer, too large, or a response without words.
         """
         async with self.home.busy():
-            decided = await self._answered(approval, answer, principal)
+            decided = await self._deciding.answer(approval, answer, principal)
             record = await self.runs.get(decided.run)
             if decided.status == "pending":
                 return await self._life.face(record, None)
             return await self._life.resume(record)
-
-    async def _answered(
-        self, approval: str, answer: Answer, principal: Principal | str
-    ) -> Approval:
-        reviewer = self.people.admit(principal)
-        _check_id(approval)
-        check_answer(answer, self.services.spec.workflow.limits.message)
-        clean = redacted_answer(answer, self.services.redaction.stored)
-        async with self.home.busy():
-            await self._on_time(approval, reviewer)
-            return await self.services.approvals.decide(approval, clean, reviewer)
 
     async def claim(
         self, approval: str, *, principal: Principal | str, seconds: float = DEFAULT
@@ -252,11 +228,7 @@ class Desk:
             ApprovalForbidden: this person may not decide it, or others have claimed it.
             ApprovalError: the time is too short or too long.
         """
-        who = self.people.admit(principal)
-        _check_id(approval)
-        async with self.home.busy():
-            await self._on_time(approval, who)
-            return await self.services.approvals.claim(approval, who, seconds=seconds)
+        return await self._deciding.claim(approval, principal, seconds)
 
     async def release(self, approval: str, *, principal: Principal | str) -> Approval:
         """Let go of a claim.
@@ -264,11 +236,7 @@ class Desk:
         Raises:
             ApprovalUnknown, ApprovalStale, ApprovalForbidden: there is no claim of this person.
         """
-        who = self.people.admit(principal)
-        _check_id(approval)
-        async with self.home.busy():
-            await self._on_time(approval, who)
-            return await self.services.approvals.release(approval, who)
+        return await self._deciding.release(approval, principal)
 
     async def sweep(self) -> list[Run]:
         """Have every deadline that is over take effect; return the runs that were taken up for it.
@@ -281,18 +249,6 @@ class Desk:
         async with self.home.busy():
             await look_again(self.services, self.runs)
             return await self._life.lapse()
-
-    async def _on_time(self, approval: str, who: Principal) -> None:
-        """Let what is over take effect on the thread of an approval before it is answered.
-
-        Raises:
-            ApprovalUnknown: there is none of this id, or it is another tenant's.
-        """
-        there = await self.services.approvals.get(approval)
-        asked = await self.runs.get(there.run)
-        if asked.principal.tenant != who.tenant:
-            raise unknown_approval(approval)
-        await self._life.lapse(there.thread)
 
     async def ingest(
         self,
@@ -535,24 +491,3 @@ class Desk:
             await self.services.trail.flush()
         await self._signing.close()
         await self.services.models.aclose()
-
-
-def _safely(tell: Callable[[StreamEvent], object]) -> Callable[[StreamEvent], None]:
-    """Return a listener whose errors are logged, once, instead of ending the run."""
-    failed = False
-
-    def heard(event: StreamEvent) -> None:
-        nonlocal failed
-        try:
-            tell(event)
-        except Exception as error:
-            if not failed:
-                _log.warning("who listens to a run failed: %s", type(error).__name__)
-            failed = True
-
-    return heard
-
-
-def _check_id(approval: object) -> None:
-    if not isinstance(approval, str) or not approval.isprintable():
-        raise ApprovalUnknown("there is no such approval here", hint="give the id of one")

@@ -5,6 +5,7 @@ would leave the machine before any connection is made, are bounded here.
 """
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,30 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     base = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("CONCERTMASTER_HOME", str(base))
     return base
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of the sample desk: its documents are indexed and its classifier is trained."""
+    import concertmaster as cm
+
+    made = tmp_path_factory.mktemp("trained") / "home"
+    with cm.open_sync(ROOT / "examples" / "support_desk", home=made):
+        pass
+    return made
+
+
+@pytest.fixture
+def trained(home: Path, _trained: Path) -> Path:
+    """Have the sample desk find its index and its classifier, which take it seconds to make.
+
+    They lie in `home` and in the folder below it that is the desk's own by default. Whatever of
+    them does not fit the test's workspace is made anew, as always.
+    """
+    for place in (home, home / "support_desk"):
+        for name in ("index", "intents"):
+            shutil.copytree(_trained / name, place / name)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 import itertools
 import json
 
+import pytest
 import yaml
 
 import concertmaster as cm
 from concertmaster.contracts import Confidentiality
 from concertmaster.models import ModelSpec
 from concertmaster.testing import Call, ScriptedModel, temporary_workspace
+
+pytestmark = pytest.mark.usefixtures("trained")
 
 THEIRS = "DE89370400440532013000"
 ANSWER = "You have 30 days from delivery to return something, without giving a reason. [1]"

@@ -28,7 +28,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-async def refunded() -> cm.Run:
+async def refunded(trained: Path) -> cm.Run:
     with temporary_workspace("support_desk") as folder:
         async with cm.open(folder) as desk:
             return await desk.run("Please refund 35.50 EUR for order 1058", principal="ana")

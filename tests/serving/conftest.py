@@ -60,9 +60,9 @@ def support_desk(root: Path) -> Path:
 
 
 @pytest.fixture
-async def desk(support_desk: Path, tmp_path: Path) -> AsyncIterator[cm.Desk]:
+async def desk(support_desk: Path, trained: Path) -> AsyncIterator[cm.Desk]:
     """Open the sample workspace with a home of its own."""
-    async with cm.open(support_desk, home=tmp_path / "desk") as opened:
+    async with cm.open(support_desk, home=trained) as opened:
         yield opened
 
 

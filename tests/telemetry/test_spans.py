@@ -118,9 +118,9 @@ async def test_a_run_that_another_process_began_is_linked_too(workspace, tmp_pat
     assert known[root.attributes["concertmaster.event.id"]] == hexed(root.context.trace_id)
 
 
-async def test_a_model_call_has_model_tokens_and_how_it_ended(support_desk, tmp_path, seen, watch):
+async def test_a_model_call_has_model_tokens_and_how_it_ended(support_desk, trained, seen, watch):
     model = ScriptedModel(otherwise="You have 30 days [1].")
-    async with cm.open(support_desk, home=tmp_path / "home", model=model) as desk:
+    async with cm.open(support_desk, home=trained, model=model) as desk:
         watch(desk)
         await desk.run("How long do I have to return a lamp?", principal="ana")
     (chat,) = seen.named("chat scripted-model")
@@ -132,9 +132,9 @@ async def test_a_model_call_has_model_tokens_and_how_it_ended(support_desk, tmp_
     assert retrieval.attributes["concertmaster.passages"] > 0
 
 
-async def test_a_model_that_fails_is_told_by_kind(support_desk, tmp_path, seen, watch):
+async def test_a_model_that_fails_is_told_by_kind(support_desk, trained, seen, watch):
     model = ScriptedModel(otherwise=ConnectionError("secret-host.internal refused"))
-    async with cm.open(support_desk, home=tmp_path / "home", model=model) as desk:
+    async with cm.open(support_desk, home=trained, model=model) as desk:
         watch(desk)
         await desk.run("How long do I have to return a lamp?", principal="ana")
     (chat, *_) = seen.named("chat scripted-model")

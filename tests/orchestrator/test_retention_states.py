@@ -55,8 +55,8 @@ async def test_long_conversation_goes_on_the_same_after_pruning(
             (s.config, s.values, s.next) for s in kept
         ]
         assert await talk(pruned, range(120, 140)) == await talk(whole, range(120, 140))
-        here = (await pruned.graph.aget_state(CONFIG)).values["messages"]
-        there = (await whole.graph.aget_state(CONFIG)).values["messages"]
+        here = (await pruned.graph.aget_state(CONFIG)).values["window"]
+        there = (await whole.graph.aget_state(CONFIG)).values["window"]
         assert [m["text"] for m in here] == [m["text"] for m in there]
         assert len(here) == 6
     assert len(refunds()) == 140

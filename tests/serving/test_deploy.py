@@ -147,4 +147,4 @@ async def test_agent_server_of_langgraph_runs_the_graph(
         pytest.skip("LangGraph's server is not here; `make conformance` installs and drives it")
     results = await script.checked(tmp_path)
     assert [r for r in results if not r.holds] == []
-    assert len(results) == 13
+    assert len(results) == 15

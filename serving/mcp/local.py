@@ -20,7 +20,7 @@ from concertmaster.serving.identity.opening import Identity, open_identity
 from concertmaster.serving.identity.refusal import refuse
 from concertmaster.serving.mcp.calling import Ask, Caller, server_of
 from concertmaster.serving.mcp.catalogue import check_names
-from concertmaster.serving.mcp.wire import messages
+from concertmaster.serving.mcp.wire import Wire
 from concertmaster.serving.observing import Observing
 from concertmaster.serving.settings import Settings
 
@@ -135,9 +135,9 @@ async def _conversation(
     limits, patience = host.settings.limits, host.settings.drain
 
     async def converse() -> None:
-        async with messages(inward, outward, longest=limits.body, patience=patience) as (come, go):
-            server = server_of(host, ask)
-            await server.run(come, go, server.create_initialization_options())
+        wire = Wire(inward, outward, longest=limits.body, patience=patience)
+        server = server_of(host, ask)
+        await server.run(wire, wire, server.create_initialization_options())
 
     serving = asyncio.create_task(converse())
     stopping = asyncio.create_task(stop.wait())

@@ -7,14 +7,14 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp.types import (
     INVALID_REQUEST,
@@ -28,13 +28,10 @@ from mcp.types import (
     jsonrpc_message_adapter,
 )
 
-__all__ = ["Lines", "messages", "standard_streams"]
+__all__ = ["Lines", "Wire", "standard_streams"]
 
 _CHUNK = 65536
 _CANCELLED = "notifications/cancelled"
-
-Incoming = MemoryObjectReceiveStream[SessionMessage | Exception]
-Outgoing = MemoryObjectSendStream[SessionMessage]
 
 
 @contextmanager
@@ -59,34 +56,126 @@ def standard_streams() -> Iterator[tuple[int, int]]:
         os.dup2(outward, 1)
 
 
-@asynccontextmanager
-async def messages(
-    inward: int, outward: int, *, longest: int, patience: float
-) -> AsyncIterator[tuple[Incoming, Outgoing]]:
-    """Yield the two ends of a conversation, as the SDK's servers take them.
+class Wire:
+    """Both ends of a conversation, as the SDK's servers take them: one message a line.
 
     Where the input ends, requests that have no answer yet are waited for before that is told.
 
     Args:
-        inward: what is read from: one message a line.
-        outward: what is written to.
+        inward: the descriptor that is read from.
+        outward: the one that is written to.
         longest: bytes that a message may have; a longer one is refused.
         patience: seconds for which answers are waited for at the end.
     """
-    got, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    outgoing, given = anyio.create_memory_object_stream[SessionMessage](0)
-    wire = _Wire(got, outgoing, longest, patience)
-    async with anyio.create_task_group() as group:
-        group.start_soon(wire.read, inward)
-        group.start_soon(wire.write, given, outward)
+
+    def __init__(self, inward: int, outward: int, *, longest: int, patience: float) -> None:
+        self._inward, self._outward, self._patience = inward, outward, patience
+        self._reading = _OwnThread("concertmaster-stdin")
+        self._writing = _OwnThread("concertmaster-stdout")
+        self._lines, self._found = Lines(longest), deque[bytes | None]()
+        self._open: set[str | int] = set()
+        self._answered, self._gone = asyncio.Event(), asyncio.Event()
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        while True:
+            while self._found:
+                message = await self._understood(self._found.popleft())
+                if message is not None:
+                    return SessionMessage(message)
+            if self._ended:
+                await self._all_answered()
+                raise StopAsyncIteration
+            piece = await self._unless_gone(self._reading(partial(os.read, self._inward, _CHUNK)))
+            self._ended = not piece
+            self._found.extend(self._lines.feed(piece or b"\n"))
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message.
+
+        Raises:
+            EOFError: there is none any more.
+        """
+        async for message in self:
+            return message
+        raise EOFError
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write a message; nothing happens if nobody listens any more."""
+        text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        if not self._gone.is_set():
+            try:
+                await self._writing(partial(_write, self._outward, f"{text}\n".encode()))
+            except OSError:
+                # What somebody says who does not listen does not matter any more.
+                self._gone.set()
+                self._answered.set()
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
+            self._close(item.message.id)
+
+    async def aclose(self) -> None:
+        """Do nothing: the descriptors are not its own."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _understood(self, line: bytes | None) -> JSONRPCMessage | None:
+        if line is None:
+            await self._refuse(INVALID_REQUEST, "the message is too large")
+            return None
+        if not line.strip():
+            return None
         try:
-            yield incoming, outgoing
-        except BaseException:
-            group.cancel_scope.cancel()
-            raise
-        # What is written last is to arrive; nobody listens to what is said from now on.
-        wire.reading.cancel()
-        outgoing.close()
+            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+        except ValueError:
+            await self._refuse(PARSE_ERROR, "this is no message")
+            return None
+        if isinstance(message, JSONRPCRequest):
+            self._open.add(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == _CANCELLED:
+            # It gets no answer.
+            self._close((message.params or {}).get("requestId"))
+        return message
+
+    async def _unless_gone(self, reading: Awaitable[bytes]) -> bytes:
+        """Return what is read; nothing as soon as nobody listens any more."""
+        piece = asyncio.ensure_future(reading)
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({piece, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return piece.result() if piece.done() else b""
+        except OSError:
+            return b""
+        finally:
+            piece.cancel()
+            gone.cancel()
+
+    async def _all_answered(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while self._open and not self._gone.is_set():
+                    self._answered.clear()
+                    await self._answered.wait()
+
+    def _close(self, request: Any) -> None:
+        with contextlib.suppress(TypeError):
+            self._open.discard(request)
+        self._answered.set()
+
+    async def _refuse(self, code: int, why: str) -> None:
+        error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=why))
+        await self.send(SessionMessage(error))
 
 
 class Lines:
@@ -115,83 +204,6 @@ class Lines:
         if self._rest is None or len(self._rest) + len(by) > self._longest:
             return None
         return self._rest + by
-
-
-class _Wire:
-    def __init__(
-        self,
-        got: MemoryObjectSendStream[SessionMessage | Exception],
-        outgoing: Outgoing,
-        longest: int,
-        patience: float,
-    ) -> None:
-        self._got, self._outgoing = got, outgoing
-        self._lines, self._patience = Lines(longest), patience
-        self._open: set[str | int] = set()
-        self._answered = asyncio.Event()
-        self.reading = anyio.CancelScope()
-
-    async def read(self, descriptor: int) -> None:
-        """Pass on what arrives until it ends."""
-        in_thread = _OwnThread("concertmaster-stdin")
-        async with self._got:
-            with self.reading:
-                while piece := await in_thread(partial(os.read, descriptor, _CHUNK)):
-                    for line in self._lines.feed(piece):
-                        await self._arrived(line)
-                for line in self._lines.feed(b"\n"):
-                    await self._arrived(line)
-                with anyio.move_on_after(self._patience):
-                    while self._open:
-                        self._answered.clear()
-                        await self._answered.wait()
-
-    async def write(self, given: MemoryObjectReceiveStream[SessionMessage], outward: int) -> None:
-        """Write what is said until nobody says anything any more."""
-        in_thread = _OwnThread("concertmaster-stdout")
-        reached = True
-        async with given:
-            async for said in given:
-                text = said.message.model_dump_json(by_alias=True, exclude_unset=True)
-                if reached:
-                    try:
-                        await in_thread(partial(_write, outward, f"{text}\n".encode()))
-                    except OSError:
-                        # Who listened is gone, so what it says does not matter any more.
-                        reached = False
-                        self.reading.cancel()
-                if isinstance(said.message, JSONRPCResponse | JSONRPCError):
-                    self._close(said.message.id)
-
-    async def _arrived(self, line: bytes | None) -> None:
-        if line is None:
-            await self._refuse(INVALID_REQUEST, "the message is too large")
-            return
-        if not line.strip():
-            return
-        try:
-            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-        except ValueError:
-            await self._refuse(PARSE_ERROR, "this is no message")
-            return
-        self._note(message)
-        await self._got.send(SessionMessage(message))
-
-    def _note(self, message: JSONRPCMessage) -> None:
-        if isinstance(message, JSONRPCRequest):
-            self._open.add(message.id)
-        elif isinstance(message, JSONRPCNotification) and message.method == _CANCELLED:
-            # It gets no answer.
-            self._close((message.params or {}).get("requestId"))
-
-    def _close(self, request: Any) -> None:
-        with contextlib.suppress(TypeError):
-            self._open.discard(request)
-        self._answered.set()
-
-    async def _refuse(self, code: int, why: str) -> None:
-        error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=why))
-        await self._outgoing.send(SessionMessage(error))
 
 
 class _OwnThread:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from concertmaster.contracts import Principal
 from concertmaster.errors import ConfigError
 from concertmaster.tools.connectors.connection import Place
 from concertmaster.tools.connectors.credentials import filled, secret_fault
 from concertmaster.tools.connectors.offered import fault_of, offered_schema
 from concertmaster.tools.connectors.pins import Pin, read_pins
 from concertmaster.tools.connectors.remote import CONTEXT, RemoteTool
+from concertmaster.tools.connectors.sessions import Sharer
 from concertmaster.tools.declaration import Tool, declare
 from concertmaster.tools.langchain import schema_arguments
 from concertmaster.tools.signature import Described
@@ -48,6 +50,8 @@ class McpServer:
         limit: the bytes that one call may bring.
         idle: seconds without a call for which a desk keeps a connection to it open. With 0 each
             call has one of its own, so that a server keeps nothing from one call to the next.
+        shared: let the calls of all people of a tenant use one connection. Declare it for servers
+            that keep nothing from one call to the next; without it each person has one.
         folder: where `mcp.lock.json` lies and where the command starts; by default the folder of
             the module that makes this object.
 
@@ -65,19 +69,24 @@ class McpServer:
         env: Mapping[str, str] | None = None,
         limit: int = _LIMIT,
         idle: float = _IDLE,
+        shared: bool = False,
         folder: Path | None = None,
     ) -> None:
         frame = sys._getframe(1)
         self.name = name
         self.url, self.headers = url, dict(headers or {})
         self.command, self.env = tuple(command or ()), dict(env or {})
-        self.limit, self.idle = limit, float(idle)
+        self.limit, self.idle, self.shared = limit, float(idle), shared
         self.folder = folder or Path(frame.f_code.co_filename).resolve().parent
         self.source = (frame.f_code.co_filename, frame.f_lineno)
         self._check(isinstance(command, str))
 
     def __repr__(self) -> str:
         return f"McpServer({self.name!r}, {self.at!r})"
+
+    def sharer(self, principal: Principal) -> Sharer:
+        """Return whose calls use one connection with those of somebody."""
+        return principal.tenant, None if self.shared else principal.id
 
     @property
     def at(self) -> str:

@@ -18,6 +18,7 @@ from concertmaster.tools.connectors.sessions import (
     OPENING,
     Session,
     Sessions,
+    Sharer,
     innermost,
     sessions_of,
 )
@@ -72,7 +73,7 @@ class RemoteTool:
         context = given.pop(CONTEXT)
         if self.key is not None:
             given[self.key] = context.idempotency_key
-        work = asyncio.ensure_future(self._made(given, context.principal.tenant))
+        work = asyncio.ensure_future(self._made(given, self.server.sharer(context.principal)))
         _under_way.add(work)
         work.add_done_callback(_over)
         try:
@@ -81,11 +82,11 @@ class RemoteTool:
             # Only once: cancelled again while it stops a server's process, it would leave that one.
             work.cancel()
 
-    async def _made(self, given: Mapping[str, Any], tenant: str | None) -> Any:
+    async def _made(self, given: Mapping[str, Any], sharer: Sharer) -> Any:
         begun = False
         try:
             place, secrets = self.server.place(self.seconds)
-            async with self._connected(place, tenant) as client:
+            async with self._connected(place, sharer) as client:
                 begun = True
                 answer = await client.call_tool(self.name, dict(given), self.seconds)
             result = self._result(answer)
@@ -94,12 +95,12 @@ class RemoteTool:
         return without(result, secrets)
 
     @asynccontextmanager
-    async def _connected(self, place: Place, tenant: str | None) -> AsyncIterator[Client]:
+    async def _connected(self, place: Place, sharer: Sharer) -> AsyncIterator[Client]:
         """Connect to the server, and see to it that the tool is what was agreed."""
         sessions = sessions_of(self.server)
         kept = replace(place, seconds=OPENING)
-        if sessions is not None and sessions.session(kept, tenant) is not None:
-            async with self._shared(sessions, kept, tenant) as client:
+        if sessions is not None and sessions.session(kept, sharer) is not None:
+            async with self._shared(sessions, kept, sharer) as client:
                 yield client
             return
         async with connection(place) as client:
@@ -109,11 +110,11 @@ class RemoteTool:
 
     @asynccontextmanager
     async def _shared(
-        self, sessions: Sessions, place: Place, tenant: str | None
+        self, sessions: Sessions, place: Place, sharer: Sharer
     ) -> AsyncIterator[Client]:
         with silence(), allowance(self.server.limit, self.seconds) as allowed:
             try:
-                session, client = await self._taken(sessions, place, tenant, allowed)
+                session, client = await self._taken(sessions, place, sharer, allowed)
                 try:
                     yield client
                 except BaseException as error:
@@ -129,14 +130,14 @@ class RemoteTool:
                 raise allowed.broke or error from None
 
     async def _taken(
-        self, sessions: Sessions, place: Place, tenant: str | None, allowed: Allowance
+        self, sessions: Sessions, place: Place, sharer: Sharer, allowed: Allowance
     ) -> tuple[Session, Client]:
         """Return a connection on which the tool is what was agreed; the caller leaves it.
 
         One that was open and does not answer any more is replaced, once: nothing was asked of it
         but what its tools are. Nothing of a call is ever sent twice.
         """
-        session = sessions.session(place, tenant)
+        session = sessions.session(place, sharer)
         while session is not None:
             was_open, allowed.broke = session.is_open, None
             client = await session.take()
@@ -151,7 +152,7 @@ class RemoteTool:
                     raise
             else:
                 return session, client
-            session = sessions.session(place, tenant)
+            session = sessions.session(place, sharer)
         raise ConnectionError("there are too many connections")
 
     @property

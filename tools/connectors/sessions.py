@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from concertmaster.tools.connectors.mcp_server import McpServer
 
-__all__ = ["OPENING", "Session", "Sessions", "hold", "innermost", "release", "sessions_of"]
+__all__ = [
+    "OPENING",
+    "Session",
+    "Sessions",
+    "Sharer",
+    "hold",
+    "innermost",
+    "release",
+    "sessions_of",
+]
+
+Sharer = tuple[str | None, str | None]
+"""Whose calls may use one connection: a tenant, and a person of it or None for all of them."""
 
 OPENING = 60.0
 """Seconds in which a connection has to be there. Who waits for it has a time of its own."""
@@ -123,26 +135,26 @@ class Session:
 
 
 class Sessions:
-    """The connections of one event loop to one server: one for each tenant that calls.
+    """The connections of one event loop to one server: one for each sharer that calls.
 
-    What one tenant's call may leave behind at the server is not there for another's.
+    What a call of one may leave behind at the server is not there for another's.
     """
 
     def __init__(self, server: McpServer) -> None:
         self.holders = 0
         self._idle = server.idle
-        self._open: dict[str | None, Session] = {}
+        self._open: dict[Sharer, Session] = {}
         self._all: set[Session] = set()
 
-    def session(self, place: Place, tenant: str | None) -> Session | None:
-        """Return the connection for a tenant, perhaps one that still opens.
+    def session(self, place: Place, sharer: Sharer) -> Session | None:
+        """Return the connection for a sharer, perhaps one that still opens.
 
         One to another place, or with other credentials, is retired.
 
         Returns:
-            None if as many as may be are in use by other tenants.
+            None if as many as may be are in use by others.
         """
-        found = self._open.get(tenant)
+        found = self._open.get(sharer)
         if found is not None and found.place == place:
             return found
         if found is not None:
@@ -150,7 +162,7 @@ class Sessions:
         if len(self._open) >= _MOST and not self._make_room():
             return None
         made = Session(place, self._idle, self._retired)
-        self._open[tenant] = made
+        self._open[sharer] = made
         self._all.add(made)
         made.owner.add_done_callback(lambda task: self._ended(made, task))
         return made
@@ -182,9 +194,9 @@ class Sessions:
             task.exception()  # Whoever called was told, by its own call.
 
     def _retired(self, session: Session) -> None:
-        for tenant, known in list(self._open.items()):
+        for sharer, known in list(self._open.items()):
             if known is session:
-                del self._open[tenant]
+                del self._open[sharer]
 
 
 _lock = threading.Lock()

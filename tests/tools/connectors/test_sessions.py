@@ -317,6 +317,25 @@ async def test_tenants_have_connections_of_their_own(local, ctx: ToolContext, st
         assert opened(state) == 2
 
 
+async def test_people_have_connections_of_their_own(local, ctx: ToolContext, state: Path) -> None:
+    (find,) = await pinned(local, "find_issues")
+    async with kept_open([find]):
+        for who in ("ana", "ben", "ana"):
+            await run_tool(find, FIND, dataclasses.replace(ctx, principal=Principal(id=who)))
+        assert opened(state) == 2
+
+
+async def test_people_of_a_tenant_share_a_connection_where_that_is_declared(
+    local, ctx: ToolContext, state: Path
+) -> None:
+    (find,) = await pinned(local, "find_issues", shared=True)
+    async with kept_open([find]):
+        for who, tenant in (("ana", "north"), ("ben", "north"), ("ana", "south")):
+            principal = Principal(id=who, tenant=tenant)
+            await run_tool(find, FIND, dataclasses.replace(ctx, principal=principal))
+        assert opened(state) == 2
+
+
 async def test_more_tenants_than_connections_are_served_all_the_same(
     distant, ctx: ToolContext, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,8 @@ def _failure(task: Task, error: Exception) -> dict[str, Any]:
 
 def _once(step: StepSpec, error: Exception) -> str:
     several = step.retry is not None and step.retry.attempts > 1
-    return "; not tried again, which could not help" if several and _settled(error) else ""
+    told = several and _settled(error) and not isinstance(error, BudgetReached)
+    return "; not tried again, which could not help" if told else ""
 
 
 def told(error: BaseException, limit: float | None = None) -> str:

@@ -134,12 +134,17 @@ def test_two_processes_that_answer_at_once_have_one_effect(ask, waiting):
 
 
 def test_home_of_before_deadlines_is_brought_up_to_date(cli, ask, waiting, home):
-    """The column that deadlines added is taken away again, as an earlier release left a home."""
+    """What came with deadlines and since is taken away again, as an earlier release left a home."""
     _, id_ = waiting
     (file,) = home.glob("*/concertmaster.sqlite3")
     database = Database.open(file)
     database._connection.executescript(
-        "DROP INDEX approvals_by_due; ALTER TABLE approvals DROP COLUMN due;"
+        "DROP TRIGGER approval_readers_new; DROP TRIGGER approval_readers_changed;"
+        " DROP TRIGGER approval_readers_gone; DROP TABLE approval_readers;"
+        " DROP INDEX approvals_in_order; DROP INDEX approvals_in_order_by_status;"
+        " DROP INDEX approvals_in_order_by_tool; DROP INDEX approvals_in_order_by_requester;"
+        " ALTER TABLE approvals DROP COLUMN created; ALTER TABLE approvals DROP COLUMN tool;"
+        " DROP INDEX approvals_by_due; ALTER TABLE approvals DROP COLUMN due;"
         " UPDATE schema_versions SET version = 1 WHERE room = 'approvals';"
         " UPDATE approvals SET record = json_remove(record,"
         " '$.due', '$.deadline', '$.claims', '$.replaces', '$.instead_of')"

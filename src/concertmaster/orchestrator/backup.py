@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,24 +119,35 @@ def put_back(backup: Path, home: Path) -> Backup:
     if home.resolve().is_relative_to(backup):
         raise ConfigError(f"{home} lies in the backup itself", hint="choose a folder outside")
     check_whole(backup / DATABASE)
-    partial = home.with_name(f".{home.name}.{new_id('partial')}")
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         return _of_users(names) if Path(folder) == backup else set()
 
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
+    with _appearing(home, f"{backup} could not be copied to {home}", "the backup") as partial:
         shutil.copytree(backup, partial, symlinks=True, ignore=left_out)
-        partial.rename(home)
+    return Backup(home, _size(home))
+
+
+@contextmanager
+def _appearing(place: Path, told: str, source: str) -> Iterator[Path]:
+    """Yield the name of a folder to make, which then takes its place whole, or not at all.
+
+    Raises:
+        StorageError: it could not be made; `told` says of what, `source` what is as it was.
+    """
+    partial = place.with_name(f".{place.name}.{new_id('partial')}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.rename(place)
     except (OSError, shutil.Error) as error:
         raise StorageError(
-            f"{backup} could not be copied to {home}: {_cause(error)}",
-            hint="free some space or choose another folder; the backup is as it was",
+            f"{told}: {_cause(error)}",
+            hint=f"free some space or choose another folder; {source} is as it was",
         ) from error
     finally:
         if partial.exists():
             shutil.rmtree(partial, ignore_errors=True)
-    return Backup(home, _size(home))
 
 
 def _checked(home: Path, target: Path, wait: float) -> tuple[Home, Path]:
@@ -155,9 +166,8 @@ def _checked(home: Path, target: Path, wait: float) -> tuple[Home, Path]:
 def _copy(
     home: Home, target: Path, private_key: bool, beside: Callable[[Path], object] | None
 ) -> int:
-    partial = target.with_name(f".{target.name}.{new_id('partial')}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    told = f"{home.path} could not be copied to {target}"
+    with _appearing(target, told, "the home") as partial:
         partial.mkdir(mode=0o700)
         database = Database.open(home.database, read_only=True)
         try:
@@ -178,15 +188,6 @@ def _copy(
         _copy_witnesses(home, partial, private_key)
         if beside is not None:
             beside(partial)
-        partial.rename(target)
-    except (OSError, shutil.Error) as error:
-        raise StorageError(
-            f"{home.path} could not be copied to {target}: {_cause(error)}",
-            hint="free some space or choose another folder; the home is as it was",
-        ) from error
-    finally:
-        if partial.exists():
-            shutil.rmtree(partial, ignore_errors=True)
     return _size(target)
 
 

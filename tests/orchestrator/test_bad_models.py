@@ -40,6 +40,14 @@ def planning(workspace):
 
 
 @pytest.fixture
+def patient(planning):
+    """Give the step the time that a first connection takes on a busy machine."""
+    path = planning / "workflow.yaml"
+    path.write_text(path.read_text().replace("timeout: 1s", "timeout: 20s", 1))
+    return planning
+
+
+@pytest.fixture
 def opened(planning, home):
     """Return an opener with a model."""
     return lambda model: cm.open(planning, home=home, model=model)
@@ -309,17 +317,17 @@ async def test_server_that_misbehaves_leads_to_the_declared_fallback(planning, h
     assert refunds() == []
 
 
-async def test_server_that_is_not_there_is_told(planning, home):
+async def test_server_that_is_not_there_is_told(patient, home):
     with openai_server() as server:
         gone = server.url
-    async with cm.open(planning, home=home, model=f"{gone}#any") as desk:
+    async with cm.open(patient, home=home, model=f"{gone}#any") as desk:
         run = await desk.run(ASK, principal="ana", thread="t")
         assert "cannot be reached" in run.outcome.cause
 
 
-async def test_server_that_recovers_is_asked_again(planning, home, refunds):
+async def test_server_that_recovers_is_asked_again(patient, home, refunds):
     with openai_server(Drop(), REFUND, otherwise="Done.") as server:
-        async with cm.open(planning, home=home, model=server.url) as desk:
+        async with cm.open(patient, home=home, model=server.url) as desk:
             run = await desk.run(ASK, principal="ana", thread="t")
     assert (run.status, refunds()) == ("answered", [(1042, 2000)])
 

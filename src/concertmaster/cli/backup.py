@@ -92,20 +92,21 @@ def restore(
     copied, people = folder / USERS, (users or users_path()).expanduser()
     held = copied.is_file() and not no_users
     kept = held and people.exists()
+    missing = held and not kept
     check_target(home)
-    if held and not kept:
+    if missing:
         check_whole(copied)
     made = put_back(folder, home)
-    if held and not kept:
+    if missing:
         asyncio.run(put_back_users(copied, people, by=actor(by)))
     if as_json:
-        told = {"users": str(people) if held and not kept else None, "users_kept": kept}
+        told = {"users": str(people) if missing else None, "users_kept": kept}
         print_json({"backup": str(folder), "home": str(home), "bytes": made.size, **told})
         return
     put(f"{folder} put back to {home} ({made.size / 2**20:.1f} MB)")
     if kept:
         note(f"{people} is there and stays as it is; the backup's own is {copied}")
-    elif held:
+    elif missing:
         note(f"the users are in {people}; everybody signs in anew")
         note("what was revoked, disabled or removed since the backup is as before: look at it now")
     elif not no_users:

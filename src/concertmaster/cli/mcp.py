@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from concertmaster.cli.failures import INTERRUPTED
-from concertmaster.cli.options import ModelName
+from concertmaster.cli.options import HomesDir, ModelName, WorkspaceDirs
 from concertmaster.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ _KEY = "CONCERTMASTER_API_KEY"
 
 
 def mcp(
-    workspaces: Annotated[
-        list[Path], typer.Argument(metavar="WORKSPACE…", help="Folders of workspaces.")
-    ],
+    workspaces: WorkspaceDirs,
     *,
     who: Annotated[
         str | None,
@@ -41,10 +39,7 @@ def mcp(
         typer.Option("--settings", "-s", metavar="FILE", help="Limits, drain, issuers; YAML."),
     ] = None,
     model: ModelName = None,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", metavar="DIR", help="The data: one folder here a workspace."),
-    ] = None,
+    home: HomesDir = None,
 ) -> None:
     """Serve workflows as tools to the MCP client that starts this, over its pipes.
 

@@ -10,11 +10,13 @@ import typer
 __all__ = [
     "Draft",
     "HomeDir",
+    "HomesDir",
     "Json",
     "ModelName",
     "Quiet",
     "Who",
     "WorkspaceDir",
+    "WorkspaceDirs",
     "WorkspaceOf",
 ]
 
@@ -48,6 +50,10 @@ HomeDir = Annotated[
         " under CONCERTMASTER_HOME.",
     ),
 ]
+HomesDir = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="DIR", help="The data: one folder here a workspace."),
+]
 Who = Annotated[
     str,
     typer.Option(
@@ -56,6 +62,9 @@ Who = Annotated[
 ]
 WorkspaceDir = Annotated[
     Path, typer.Argument(metavar="WORKSPACE", help="The folder that holds workflow.yaml.")
+]
+WorkspaceDirs = Annotated[
+    list[Path], typer.Argument(metavar="WORKSPACE…", help="Folders of workspaces.")
 ]
 WorkspaceOf = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from concertmaster.cli.options import ModelName
+from concertmaster.cli.options import HomesDir, ModelName, WorkspaceDirs
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,9 +20,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(
-    workspaces: Annotated[
-        list[Path], typer.Argument(metavar="WORKSPACE…", help="Folders of workspaces.")
-    ],
+    workspaces: WorkspaceDirs,
     *,
     host: Annotated[
         str, typer.Option("--host", help="The address to listen at; 0.0.0.0 for all.")
@@ -33,10 +31,7 @@ def serve(
         typer.Option("--settings", "-s", metavar="FILE", help="Limits, origins, issuers; YAML."),
     ] = None,
     model: ModelName = None,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", metavar="DIR", help="The data: one folder here a workspace."),
-    ] = None,
+    home: HomesDir = None,
     otel: Annotated[
         bool,
         typer.Option("--otel", help="Send traces and metrics by OTLP, as OTEL_* variables say."),
